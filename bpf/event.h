@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One sample for each overflow of a perf event: the clock, or any counter. */
+#pragma once
+
+static __always_inline void send(struct prof_scratch *s, struct prof_counters *c)
+{
+	u32 frames = s->sample.kernel_frames + s->sample.user_frames;
+	u32 vma_bytes = s->sample.vmas * sizeof(struct prof_vma);
+	u64 size, flags = BPF_RB_NO_WAKEUP;
+
+	if (vma_bytes > sizeof(s->vmas))
+		vma_bytes = sizeof(s->vmas);
+	bpf_probe_read_kernel(&s->words[frames & (PROF_WORDS - 1)], vma_bytes, s->vmas);
+	size = sizeof(s->sample) + frames * 8 + vma_bytes;
+	if (size > sizeof(s->sample) + sizeof(s->words))
+		size = sizeof(s->sample) + sizeof(s->words);
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes) {
+		flags = BPF_RB_FORCE_WAKEUP;
+		c->wakeups++;
+	}
+	if (bpf_ringbuf_output(&ring, &s->sample, size, flags))
+		c->lost_ring_full++;
+	else
+		c->samples++;
+}
+
+SEC("perf_event")
+int cpu_event(struct bpf_perf_event_data *ctx)
+{
+	u64 begin = bpf_ktime_get_ns(), id = bpf_get_current_pid_tgid();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct prof_counters *c = counter();
+	struct prof_scratch *s = scratch();
+	int verdict;
+	long n;
+
+	if (!c || !s)
+		return 0;
+	if (!(u32)id) {
+		c->idle++;
+		return 0;
+	}
+	s->sample.flags = 0;
+	s->sample.tgid = id >> 32;
+	s->sample.tid = id;
+	if (config.ns_level) {
+		s->sample.tgid = namespaced(BPF_CORE_READ(task, group_leader, thread_pid));
+		s->sample.tid = namespaced(BPF_CORE_READ(task, thread_pid));
+	}
+	bpf_get_current_comm(s->sample.comm, sizeof(s->sample.comm));
+	verdict = s->sample.tgid ? target_verdict(task, id >> 32, &s->sample) : VERDICT_NO;
+	if (verdict == VERDICT_NO) {
+		c->filtered++;
+		goto out;
+	}
+	c->fired++;
+	if (verdict == VERDICT_UNDECIDED) {
+		c->undecided++;
+		s->sample.flags |= PROF_FLAG_UNDECIDED;
+	}
+	s->sample.type = PROF_RECORD_SAMPLE;
+	s->sample.cpu = bpf_get_smp_processor_id();
+	s->sample.time_ns = begin;
+	s->sample.start_ns = start_of(task);
+	s->sample.weight = config.fixed_weight ?: ctx->sample_period;
+	s->sample.user_frames = 0;
+	s->sample.vmas = 0;
+	s->sample.kernel_frames = 0;
+	if (!user_mode(&ctx->regs)) {
+		n = bpf_get_stack(ctx, s->words, PROF_KERNEL_FRAMES * 8, 0);
+		if (n > 0)
+			s->sample.kernel_frames = n / 8;
+	}
+	walk_user(s, task, &ctx->regs);
+	send(s, c);
+out:
+	c->run_ns += bpf_ktime_get_ns() - begin;
+	return 0;
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// All of ebpfprof's BPF programs, one object. The loader leaves out what a run does not need.
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "prof.h"
+#include "maps.h"
+#include "target.h"
+#include "file.h"
+#include "vma.h"
+#include "walk.h"
+#include "event.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* BTF keeps only types that something names, and bpf2go reads them there. */
+const struct prof_comm *type_comm __attribute__((unused));
+const enum prof_end *type_end __attribute__((unused));
+const enum prof_filter *type_filter __attribute__((unused));
+const enum prof_record_type *type_record __attribute__((unused));
+const enum prof_vma_kind *type_vma __attribute__((unused));

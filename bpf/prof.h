@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Everything that crosses between the kernel and Go. bpf2go makes the Go types from these. */
+#pragma once
+
+/* Kernel frames of one stack: the kernel's own default limit (kernel.perf_event_max_stack). */
+#define PROF_KERNEL_FRAMES 127
+/* User frames of one stack; deeper stacks end in PROF_END_TRUNCATED. */
+#define PROF_USER_FRAMES 1024
+/* Distinct mappings that one stack may touch. */
+#define PROF_VMAS 32
+#define PROF_VMA_WORDS 6
+#define PROF_COMM_LEN 16
+/* Bytes of a path in a file record, and the longest name in it (NAME_MAX + NUL). */
+#define PROF_PATH_LEN 2048
+#define PROF_NAME_LEN 256
+#define PROF_PATH_DEPTH 40
+
+/* What a process must be to be a target. */
+enum prof_filter {
+	PROF_FILTER_NONE = 0, /* every process that our PID namespace shows */
+	PROF_FILTER_PROCESS = 1, /* in the map targets, or a child of one */
+	PROF_FILTER_COMM = 2, /* as PROCESS, or its thread's name is in the map comms */
+	PROF_FILTER_CGROUP = 3, /* in one of the map cgroups, or below */
+};
+
+/* Set by the loader before the programs are loaded. */
+struct prof_config {
+	u32 filter; /* enum prof_filter */
+	u32 ns_level; /* depth of the profiler's PID namespace, 0 = initial */
+	u32 ns_inum; /* its inode number */
+	s32 cgroup_hierarchy; /* 0 = v2, else the ID in the first field of /proc/PID/cgroup */
+	u32 thread_size; /* bytes of a kernel stack: user registers lie at its end */
+	u32 page_shift;
+	u64 wakeup_bytes; /* unread bytes in the ring that wake the reader */
+	u32 fixed_weight; /* weight of a sample; 0: the event's own period */
+	u32 pad;
+};
+
+/* One per CPU. fired = samples + sum(lost). */
+struct prof_counters {
+	u64 fired; /* events that hit a target */
+	u64 undecided; /* of these: sent for user space to decide, see PROF_FLAG_UNDECIDED */
+	u64 samples; /* records delivered */
+	u64 lost_ring_full; /* records without room in the ring */
+	u64 idle; /* events on the idle task: no target */
+	u64 filtered; /* events on processes that are no target */
+	u64 run_ns; /* time in our programs */
+	u64 wakeups;
+	u64 files; /* file records delivered */
+	u64 targets_full; /* children that found no room in the map targets */
+};
+
+enum prof_record_type {
+	PROF_RECORD_SAMPLE = 1,
+	PROF_RECORD_FILE = 2,
+	PROF_RECORD_COMM = 3,
+};
+
+/* Why the user part of a stack ended where it did. */
+enum prof_end {
+	PROF_END_COMPLETE = 0, /* at the root of the thread */
+	PROF_END_KERNEL_THREAD = 1, /* there is no user part */
+	PROF_END_TRUNCATED = 2, /* more than PROF_USER_FRAMES */
+	PROF_END_NO_UNWIND_INFO = 3, /* no plausible frame pointer and no other rule */
+	PROF_END_UNREADABLE = 4, /* stack memory not resident */
+	PROF_END_NO_MAPPING = 5, /* the address is in no executable mapping */
+	PROF_END_JIT = 6, /* as NO_UNWIND_INFO, in anonymous executable memory */
+	PROF_END_EXITED = 7, /* the process has already given its memory back */
+	PROF_END_COMPAT = 8, /* a 32-bit process */
+	PROF_END_MAPPINGS = 9, /* more than PROF_VMAS mappings in one stack */
+	PROF_END_MAX,
+};
+
+enum prof_vma_kind {
+	PROF_VMA_FILE = 0,
+	PROF_VMA_ANON = 1,
+	PROF_VMA_VDSO = 2,
+};
+
+/* A file as its inode tells: the key of everything known about an object. */
+struct prof_file_id {
+	u64 dev; /* the kernel's internal dev_t: major << 20 | minor */
+	u64 ino;
+	s64 mtime; /* seconds since 1970: an inode number may be used again */
+};
+
+/* A mapping that a stack touches. PROF_VMA_WORDS words in a record. */
+struct prof_vma {
+	u64 start, end;
+	u64 offset; /* of start in the file, bytes; the top byte holds enum prof_vma_kind */
+	struct prof_file_id file; /* zero unless PROF_VMA_FILE */
+};
+
+/* The record's words follow: kernel frames, user frames (both leaf first), mappings. */
+struct prof_sample {
+	u32 type; /* PROF_RECORD_SAMPLE */
+	u32 cpu;
+	u64 time_ns; /* CLOCK_MONOTONIC */
+	u64 start_ns; /* of the process, CLOCK_BOOTTIME: with tgid it names a process for ever */
+	u64 weight; /* the event's period, or prof_config.fixed_weight */
+	u32 tgid, tid; /* as seen in the profiler's PID namespace */
+	u16 kernel_frames, user_frames, vmas;
+	u8 end; /* enum prof_end */
+	u8 flags;
+	u8 comm[PROF_COMM_LEN]; /* the thread's name */
+	u8 origin[PROF_COMM_LEN]; /* with PROF_FLAG_ORIGIN: an ancestor's name at fork */
+};
+
+/* The name has no verdict yet: user space decides, and keeps or drops the sample. */
+#define PROF_FLAG_UNDECIDED 1
+#define PROF_FLAG_ORIGIN 2
+
+/* A file that was seen for the first time. */
+struct prof_file {
+	u32 type; /* PROF_RECORD_FILE */
+	u32 tgid;
+	struct prof_file_id id;
+	u64 start, end; /* of a mapping of it in tgid */
+	s64 size;
+	u32 path_len;
+	u32 pad;
+	u8 path[PROF_PATH_LEN + PROF_NAME_LEN]; /* names, leaf first, each with its NUL */
+};
+
+/* A name without a verdict forked. */
+struct prof_comm {
+	u32 type; /* PROF_RECORD_COMM */
+	u32 tgid;
+	u8 comm[PROF_COMM_LEN];
+};
+
+struct prof_comm_key {
+	u8 comm[PROF_COMM_LEN];
+};
+
+/* A process that is a target, or will be if its origin's name is. */
+struct prof_target {
+	u64 start_ticks; /* of the process, CLOCK_BOOTTIME in 10 ms as in /proc/PID/stat; 0 matches any */
+	u32 undecided; /* 0: a target; 1: as comm's verdict says */
+	u32 pad;
+	u8 comm[PROF_COMM_LEN];
+};
+
+_Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");
+_Static_assert(sizeof(struct prof_sample) == 80, "no padding in a sample");
+_Static_assert(sizeof(struct prof_file_id) == 24, "no padding in a file's key");

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Address -> mapping, from the kernel's own tree of mappings, so that no copy of it can be stale. No lock is
+ * taken: what comes out is checked against the address, and a lost race ends the stack with its reason. */
+#pragma once
+
+#define VM_EXEC 4
+#define MAPLE_LEVELS 8 /* 10^8 mappings; the kernel's limit is 65,530 by default */
+#define MAPLE_NODE_MASK 255ULL /* lib/maple_tree.c: nodes are 256 bytes, the type lies below */
+#define MAPLE_ARANGE_64 3
+#define MAPLE_LEAF_64 1
+#define MAPLE_RANGE_PIVOTS 15
+#define MAPLE_ARANGE_PIVOTS 9
+#define RB_LEVELS 40 /* 2 log2 of a million mappings */
+
+enum { VMA_NONE = -1, VMA_TABLE_FULL = -2 };
+
+/* 6.1 and later. A pivot is the last address of its slot; 0 after the first free slot. */
+static __always_inline struct vm_area_struct *vma_in_maple(struct mm_struct *mm, u64 addr)
+{
+	u64 entry = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
+	u64 pivots[MAPLE_RANGE_PIVOTS];
+
+	if ((entry & 3) != 2 || entry <= 4096) /* xa_is_node() */
+		return NULL;
+	for (int level = 0; level < MAPLE_LEVELS; level++) {
+		u64 node = entry & ~MAPLE_NODE_MASK;
+		u32 type = (entry >> 3) & 15, n = MAPLE_RANGE_PIVOTS, i;
+		u64 pivot_at = bpf_core_field_offset(struct maple_range_64, pivot);
+		u64 slot_at = bpf_core_field_offset(struct maple_range_64, slot);
+
+		if (type == MAPLE_ARANGE_64) {
+			n = MAPLE_ARANGE_PIVOTS;
+			pivot_at = bpf_core_field_offset(struct maple_arange_64, pivot);
+			slot_at = bpf_core_field_offset(struct maple_arange_64, slot);
+		}
+		if (bpf_probe_read_kernel(pivots, sizeof(pivots), (void *)(node + pivot_at)))
+			return NULL;
+		for (i = 0; i < MAPLE_RANGE_PIVOTS; i++)
+			if (i >= n || pivots[i] >= addr || !pivots[i])
+				break;
+		if (bpf_probe_read_kernel(&entry, sizeof(entry), (void *)(node + slot_at + i * 8)))
+			return NULL;
+		if (type == MAPLE_LEAF_64)
+			return (void *)entry;
+	}
+	return NULL;
+}
+
+/* Up to 6.0. */
+static __always_inline struct vm_area_struct *vma_in_rbtree(struct mm_struct *mm, u64 addr)
+{
+	struct rb_node *node = BPF_CORE_READ((struct mm_struct___v60 *)mm, mm_rb.rb_node);
+
+	for (int level = 0; node && level < RB_LEVELS; level++) {
+		struct vm_area_struct *vma =
+			(void *)node - bpf_core_field_offset(struct vm_area_struct___v60, vm_rb);
+
+		if (addr >= BPF_CORE_READ(vma, vm_end))
+			node = BPF_CORE_READ(node, rb_right);
+		else if (addr < BPF_CORE_READ(vma, vm_start))
+			node = BPF_CORE_READ(node, rb_left);
+		else
+			return vma;
+	}
+	return NULL;
+}
+
+static __always_inline s64 mtime_of(struct inode *inode)
+{
+	if (bpf_core_field_exists(inode->i_mtime_sec))
+		return BPF_CORE_READ(inode, i_mtime_sec);
+	if (bpf_core_field_exists(((struct inode___v67 *)inode)->__i_mtime))
+		return BPF_CORE_READ((struct inode___v67 *)inode, __i_mtime.tv_sec);
+	return BPF_CORE_READ((struct inode___v510 *)inode, i_mtime.tv_sec);
+}
+
+/* Finds the executable mapping of addr and enters it in the scratch's table; returns its place there. Global, so
+ * that the verifier checks the tree walk once. */
+__noinline int vma_of(u64 addr)
+{
+	struct prof_scratch *s = scratch();
+	struct vm_area_struct *vma;
+	struct mm_struct *mm;
+	struct prof_vma *v;
+	struct file *file;
+	u32 n, kind = PROF_VMA_ANON;
+
+	if (!s)
+		return VMA_NONE;
+	n = s->walk.last_vma;
+	if (n < PROF_VMAS && addr >= s->vmas[n].start && addr < s->vmas[n].end)
+		return n;
+	n = s->sample.vmas;
+	for (u32 i = 0; i < PROF_VMAS; i++) {
+		if (i >= n)
+			break;
+		if (addr >= s->vmas[i].start && addr < s->vmas[i].end) {
+			s->walk.last_vma = i;
+			return i;
+		}
+	}
+
+	mm = s->walk.mm;
+	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(mm, addr) : vma_in_rbtree(mm, addr);
+	if (!vma || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC))
+		return VMA_NONE;
+	if (n >= PROF_VMAS)
+		return VMA_TABLE_FULL;
+	v = &s->vmas[n];
+	v->start = BPF_CORE_READ(vma, vm_start);
+	v->end = BPF_CORE_READ(vma, vm_end);
+	if (addr < v->start || addr >= v->end)
+		return VMA_NONE;
+	v->offset = 0;
+	v->file = (struct prof_file_id){};
+	file = BPF_CORE_READ(vma, vm_file);
+	if (file) {
+		struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+		kind = PROF_VMA_FILE;
+		v->offset = (u64)BPF_CORE_READ(vma, vm_pgoff) << config.page_shift;
+		v->file.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		v->file.ino = BPF_CORE_READ(inode, i_ino);
+		v->file.mtime = mtime_of(inode);
+		announce(s, v, file, inode);
+	} else if (v->start == s->walk.vdso) {
+		kind = PROF_VMA_VDSO;
+	}
+	v->offset = (v->offset & ((1ULL << 56) - 1)) | (u64)kind << 56;
+	s->sample.vmas = n + 1;
+	s->walk.last_vma = n;
+	return n;
+}

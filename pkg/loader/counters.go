@@ -1,0 +1,61 @@
+package loader
+
+import (
+	"fmt"
+	"time"
+)
+
+// Counters is what the kernel side counted since Start. Fired = Samples + LostRingFull, always.
+type Counters struct {
+	Fired        uint64 // events that hit a target
+	Samples      uint64 // delivered
+	LostRingFull uint64 // no room in the ring
+	Idle         uint64 // events on the idle task
+	Filtered     uint64 // events on what is no target
+	TargetsFull  uint64 // children of targets that could not be followed
+	Wakeups      uint64
+	Files        uint64
+	RunTime      time.Duration // in our programs, all CPUs
+}
+
+// Counters sums the counters of all CPUs. It is exact once Stop has returned and Run has ended.
+func (s *Sampler) Counters() (Counters, error) {
+	var perCPU []bpfProfCounters
+	if err := s.coll.Maps[bpfMapCounters].Lookup(uint32(0), &perCPU); err != nil {
+		return Counters{}, fmt.Errorf("read counters: %w", err)
+	}
+	var c Counters
+	for i := range perCPU {
+		p := &perCPU[i]
+		c.Fired += p.Fired
+		c.Samples += p.Samples
+		c.LostRingFull += p.LostRingFull
+		c.Idle += p.Idle
+		c.Filtered += p.Filtered
+		c.TargetsFull += p.TargetsFull
+		c.Wakeups += p.Wakeups
+		c.Files += p.Files
+		c.RunTime += time.Duration(p.RunNs)
+	}
+	rejected := s.rejected.Load()
+	c.Fired -= rejected
+	c.Samples -= rejected
+	c.Filtered += rejected
+	return c, nil
+}
+
+// KernelBytes is the memory that the maps hold in the kernel, as it charges it.
+func (s *Sampler) KernelBytes() uint64 {
+	var sum uint64
+	for _, m := range s.coll.Maps {
+		if info, err := m.Info(); err == nil {
+			if n, ok := info.Memlock(); ok {
+				sum += n
+			}
+		}
+	}
+	return sum
+}
+
+// CPUs is the number of CPUs that are sampled.
+func (s *Sampler) CPUs() int { return s.events.count() }

@@ -1,0 +1,173 @@
+// Package loader loads the BPF programs, attaches them to events and reads what they
+// send. It is the only package that knows the kernel's BPF interface.
+//
+// A Sampler is made by Open (programs are loaded and verified), started by Start
+// (events begin to fire), read by Run, and ended by Stop and Close.
+package loader
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// Options says what to sample. The zero value of a field is its default.
+type Options struct {
+	Event     Event
+	Filter    Filter
+	Namespace Namespace
+	// RingBytes is the size of the ring, a power of two of at least a page. 0: see ringBytes.
+	RingBytes int
+}
+
+// Namespace is the profiler's own PID namespace. The zero value is the initial one.
+type Namespace struct {
+	Level int    // depth, 0 = initial
+	Inode uint64 // of /proc/self/ns/pid
+}
+
+// ErrKernel wraps the errors that mean "this kernel, or these privileges, cannot do it".
+var ErrKernel = errors.New("kernel or privilege missing")
+
+// A Sampler owns the programs, maps and events of one run.
+type Sampler struct {
+	event    Event
+	filter   Filter
+	ns       Namespace
+	coll     *ebpf.Collection
+	reader   *ringbuf.Reader
+	hooks    []closer
+	events   *cpuEvents
+	rejected atomic.Uint64 // undecided samples that were no target's
+	stopped  chan struct{}
+	stopOnce sync.Once
+}
+
+type closer interface{ Close() error }
+
+const (
+	drainInterval = 250 * time.Millisecond
+	minRing       = 256 << 10
+	maxRing       = 8 << 20
+	// A record of a 30-frame stack is some 500 bytes; take twice that.
+	usualRecord = 1 << 10
+)
+
+// ringBytes is what one second of samples of all CPUs needs at most in the usual case, four times what
+// gathers between two wake-ups of the reader.
+func ringBytes(e Event, cpus int) int {
+	rate := e.Frequency
+	if rate == 0 {
+		rate = 1000
+	}
+	want := uint64(max(minRing, min(maxRing, int(rate)*cpus*usualRecord)))
+	return 1 << bits.Len64(want-1)
+}
+
+// Open loads the programs that o needs. Nothing fires before Start.
+//
+// Errors: wraps ErrKernel when the kernel or the privileges do not suffice.
+func Open(o Options) (*Sampler, error) {
+	if err := o.Event.validate(); err != nil {
+		return nil, err
+	}
+	if err := rlimit.RemoveMemlock(); err != nil && !errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("lift memlock limit: %w", err)
+	}
+	spec, err := loadBpf()
+	if err != nil {
+		return nil, fmt.Errorf("read embedded programs: %w", err)
+	}
+	if o.RingBytes == 0 {
+		o.RingBytes = ringBytes(o.Event, runtime.NumCPU())
+	}
+	if err := configure(spec, o); err != nil {
+		return nil, err
+	}
+	coll, err := ebpf.NewCollection(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
+	}
+	s := &Sampler{event: o.Event, filter: o.Filter, ns: o.Namespace, coll: coll, stopped: make(chan struct{})}
+	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open ring: %w", err)
+	}
+	s.events = newCPUEvents(o.Event, coll.Programs[bpfProgCpuEvent].FD())
+	if err := s.install(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// configure fits the object to one run: constants, map sizes, and no program or room that is not used.
+func configure(spec *ebpf.CollectionSpec, o Options) error {
+	if o.Filter.Kind != FilterProcess && o.Filter.Kind != FilterComm {
+		delete(spec.Programs, bpfProgTargetFork)
+		delete(spec.Programs, bpfProgTargetFree)
+		spec.Maps[bpfMapTargets].MaxEntries = 1
+	}
+	if o.Filter.Kind != FilterComm {
+		spec.Maps[bpfMapComms].MaxEntries = 1
+	}
+	spec.Maps[bpfMapRing].MaxEntries = uint32(o.RingBytes)
+	var weight uint32
+	if o.Event.Period == 0 && o.Event.isClock() {
+		weight = 1
+	}
+	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{
+		Filter:          uint32(o.Filter.Kind),
+		NsLevel:         uint32(o.Namespace.Level),
+		NsInum:          uint32(o.Namespace.Inode),
+		CgroupHierarchy: int32(o.Filter.CgroupHierarchy),
+		ThreadSize:      threadSize(),
+		PageShift:       uint32(bits.TrailingZeros(uint(os.Getpagesize()))),
+		WakeupBytes:     uint64(o.RingBytes / 4),
+		FixedWeight:     weight,
+	})
+}
+
+// threadSize is THREAD_SIZE of kernels without sanitizers (arch/*/include/asm/*.h); only kernels before 5.15 need it.
+func threadSize() uint32 {
+	return uint32(max(16<<10, os.Getpagesize()))
+}
+
+// Start attaches the event to every CPU that is online.
+func (s *Sampler) Start() error {
+	if err := s.events.sync(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Stop ends the events. When it returns no program runs any more, and what is in the ring can be drained by Run.
+func (s *Sampler) Stop() {
+	s.stopOnce.Do(func() {
+		s.events.Close()
+		close(s.stopped)
+	})
+}
+
+// Close releases everything. Run must have returned.
+func (s *Sampler) Close() error {
+	s.Stop()
+	for _, h := range s.hooks {
+		h.Close()
+	}
+	s.hooks = nil
+	if s.reader != nil {
+		s.reader.Close()
+	}
+	s.coll.Close()
+	return nil
+}

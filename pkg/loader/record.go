@@ -1,0 +1,195 @@
+package loader
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// End says why the user part of a stack ended where it did.
+type End uint8
+
+// Ends of stacks.
+const (
+	EndComplete     = End(bpfProfEndPROF_END_COMPLETE)
+	EndKernelThread = End(bpfProfEndPROF_END_KERNEL_THREAD)
+	EndTruncated    = End(bpfProfEndPROF_END_TRUNCATED)
+	EndNoUnwindInfo = End(bpfProfEndPROF_END_NO_UNWIND_INFO)
+	EndUnreadable   = End(bpfProfEndPROF_END_UNREADABLE)
+	EndNoMapping    = End(bpfProfEndPROF_END_NO_MAPPING)
+	EndJIT          = End(bpfProfEndPROF_END_JIT)
+	EndExited       = End(bpfProfEndPROF_END_EXITED)
+	EndCompat       = End(bpfProfEndPROF_END_COMPAT)
+	EndMappings     = End(bpfProfEndPROF_END_MAPPINGS)
+)
+
+// String is the reason's name in labels, summaries and metrics.
+func (e End) String() string {
+	switch e {
+	case EndComplete, EndKernelThread:
+		return "complete"
+	case EndTruncated:
+		return "truncated"
+	case EndNoUnwindInfo:
+		return "no_unwind_info"
+	case EndUnreadable:
+		return "unreadable"
+	case EndNoMapping:
+		return "no_mapping"
+	case EndJIT:
+		return "jit"
+	case EndExited:
+		return "exited"
+	case EndCompat:
+		return "compat_32bit"
+	case EndMappings:
+		return "too_many_mappings"
+	}
+	return "unknown"
+}
+
+// Complete reports whether nothing is missing.
+func (e End) Complete() bool { return e == EndComplete || e == EndKernelThread }
+
+// VMAKind says what a mapping maps.
+type VMAKind uint8
+
+// Kinds of mappings.
+const (
+	VMAFile = VMAKind(bpfProfVmaKindPROF_VMA_FILE)
+	VMAAnon = VMAKind(bpfProfVmaKindPROF_VMA_ANON)
+	VMAVDSO = VMAKind(bpfProfVmaKindPROF_VMA_VDSO)
+)
+
+// A FileID names a file as the kernel's inode does. Dev is the kernel's dev_t, major<<20 | minor.
+type FileID struct {
+	Dev, Ino uint64
+	MtimeSec int64
+}
+
+// A VMA is an executable mapping that a stack touches.
+type VMA struct {
+	Start, End uint64
+	Offset     uint64 // of Start in the file, bytes
+	Kind       VMAKind
+	File       FileID // zero unless Kind is VMAFile
+}
+
+// A Sample is one overflow of the event. It and what it points to are reused after the handler returns.
+type Sample struct {
+	Time      time.Duration // CLOCK_MONOTONIC
+	CPU       int
+	PID, TID  int    // in the profiler's PID namespace
+	StartNs   uint64 // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
+	Weight    uint64 // events that the sample stands for: 1 for the clock, else the period
+	End       End
+	Comm      []byte
+	Kernel    []uint64 // leaf first
+	User      []uint64 // leaf first
+	VMAs      []VMA
+	undecided bool
+	origin    [16]byte
+	comm      [16]byte
+}
+
+// A File is told of the first time that a stack touches it.
+type File struct {
+	ID         FileID
+	PID        int    // a process that maps it
+	Start, End uint64 // where
+	Size       int64
+	Path       string // in its mount namespace, "" when not known
+}
+
+const (
+	vmaWords      = int(unsafe.Sizeof(bpfProfVma{}) / 8)
+	sampleBytes   = int(unsafe.Sizeof(bpfProfSample{}))
+	filePathStart = int(unsafe.Offsetof(bpfProfFile{}.Path))
+	kindShift     = 56
+	originFlag    = 2 // PROF_FLAG_ORIGIN
+	undecidedFlag = 1 // PROF_FLAG_UNDECIDED
+)
+
+// decodeSample reads a record into s. The record is the kernel's, but a short one must not panic.
+func decodeSample(raw []byte, s *Sample) error {
+	if len(raw) < sampleBytes {
+		return fmt.Errorf("decode sample: %d bytes, want at least %d", len(raw), sampleBytes)
+	}
+	h := (*bpfProfSample)(unsafe.Pointer(unsafe.SliceData(raw)))
+	nk, nu, nv := int(h.KernelFrames), int(h.UserFrames), int(h.Vmas)
+	words := raw[sampleBytes:]
+	if want := (nk + nu + nv*vmaWords) * 8; len(words) < want {
+		return fmt.Errorf("decode sample: %d bytes of frames, want %d", len(words), want)
+	}
+	s.Time, s.CPU = time.Duration(h.TimeNs), int(h.Cpu)
+	s.PID, s.TID, s.StartNs = int(h.Tgid), int(h.Tid), h.StartNs
+	s.Weight, s.End = h.Weight, End(h.End)
+	s.comm, s.origin = h.Comm, h.Origin
+	s.undecided = h.Flags&undecidedFlag != 0
+	if h.Flags&originFlag == 0 {
+		s.origin = [16]byte{}
+	}
+	s.Comm = commBytes(s.comm[:])
+	s.Kernel = appendWords(s.Kernel[:0], words[:nk*8])
+	words = words[nk*8:]
+	s.User = appendWords(s.User[:0], words[:nu*8])
+	words = words[nu*8:]
+	s.VMAs = s.VMAs[:0]
+	for i := range nv {
+		s.VMAs = append(s.VMAs, decodeVMA(words[i*vmaWords*8:]))
+	}
+	return nil
+}
+
+func appendWords(to []uint64, raw []byte) []uint64 {
+	for ; len(raw) >= 8; raw = raw[8:] {
+		to = append(to, binary.NativeEndian.Uint64(raw))
+	}
+	return to
+}
+
+func decodeVMA(raw []byte) VMA {
+	w := func(i int) uint64 { return binary.NativeEndian.Uint64(raw[i*8:]) }
+	return VMA{
+		Start: w(0), End: w(1),
+		Offset: w(2) & (1<<kindShift - 1), Kind: VMAKind(w(2) >> kindShift),
+		File: FileID{Dev: w(3), Ino: w(4), MtimeSec: int64(w(5))},
+	}
+}
+
+func decodeFile(raw []byte) (File, error) {
+	if len(raw) < filePathStart {
+		return File{}, fmt.Errorf("decode file record: %d bytes, want at least %d", len(raw), filePathStart)
+	}
+	var h bpfProfFile
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&h)), unsafe.Sizeof(h)), raw)
+	n := min(int(h.PathLen), len(raw)-filePathStart, len(h.Path))
+	return File{
+		ID:  FileID{Dev: h.Id.Dev, Ino: h.Id.Ino, MtimeSec: h.Id.Mtime},
+		PID: int(h.Tgid), Start: h.Start, End: h.End, Size: h.Size,
+		Path: joinPath(h.Path[:max(n, 0)]),
+	}, nil
+}
+
+// joinPath turns names, leaf first and each with its NUL, into an absolute path.
+func joinPath(names []byte) string {
+	parts := bytes.Split(bytes.TrimSuffix(names, []byte{0}), []byte{0})
+	var path []byte
+	for i := len(parts) - 1; i >= 0; i-- {
+		if len(parts[i]) > 0 {
+			path = append(append(path, '/'), parts[i]...)
+		}
+	}
+	return string(path)
+}
+
+func commBytes(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
+}
+
+func commString(b []byte) string { return string(commBytes(b)) }
