@@ -59,6 +59,7 @@ struct prof_walk {
 	struct mm_struct *mm;
 	u64 ip, sp, fp;
 	u64 vdso;
+	u64 entry; /* where the search for a mapping has got to */
 	u32 last_vma; /* frames of one object come in runs */
 	u32 pad;
 	/* Where the path of a new file has got to. */

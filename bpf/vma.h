@@ -14,35 +14,48 @@
 
 enum { VMA_NONE = -1, VMA_TABLE_FULL = -2 };
 
-/* 6.1 and later. A pivot is the last address of its slot; 0 after the first free slot. */
-static __always_inline struct vm_area_struct *vma_in_maple(struct mm_struct *mm, u64 addr)
+/* 6.1 and later: goes from a node of the maple tree to the next, in walk.entry, and returns 0, or to the mapping, and
+ * returns 1. A pivot is the last address of its slot; it is 0 after the last slot in use. Global, so that the
+ * verifier checks one level and not all paths through eight. */
+__noinline int maple_step(u64 addr)
 {
-	u64 entry = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
+	struct prof_scratch *s = scratch();
 	u64 pivots[MAPLE_RANGE_PIVOTS];
+	u64 node, pivot_at, slot_at, i;
+	u32 type, n;
 
-	if ((entry & 3) != 2 || entry <= 4096) /* xa_is_node() */
-		return NULL;
-	for (int level = 0; level < MAPLE_LEVELS; level++) {
-		u64 node = entry & ~MAPLE_NODE_MASK;
-		u32 type = (entry >> 3) & 15, n = MAPLE_RANGE_PIVOTS, i;
-		u64 pivot_at = bpf_core_field_offset(struct maple_range_64, pivot);
-		u64 slot_at = bpf_core_field_offset(struct maple_range_64, slot);
-
-		if (type == MAPLE_ARANGE_64) {
-			n = MAPLE_ARANGE_PIVOTS;
-			pivot_at = bpf_core_field_offset(struct maple_arange_64, pivot);
-			slot_at = bpf_core_field_offset(struct maple_arange_64, slot);
-		}
-		if (bpf_probe_read_kernel(pivots, sizeof(pivots), (void *)(node + pivot_at)))
-			return NULL;
-		for (i = 0; i < MAPLE_RANGE_PIVOTS; i++)
-			if (i >= n || pivots[i] >= addr || !pivots[i])
-				break;
-		if (bpf_probe_read_kernel(&entry, sizeof(entry), (void *)(node + slot_at + i * 8)))
-			return NULL;
-		if (type == MAPLE_LEAF_64)
-			return (void *)entry;
+	if (!s)
+		return 1;
+	node = s->walk.entry & ~MAPLE_NODE_MASK;
+	type = (s->walk.entry >> 3) & 15;
+	s->walk.entry = 0;
+	if (type == MAPLE_ARANGE_64) {
+		n = MAPLE_ARANGE_PIVOTS;
+		pivot_at = bpf_core_field_offset(struct maple_arange_64, pivot);
+		slot_at = bpf_core_field_offset(struct maple_arange_64, slot);
+	} else {
+		n = MAPLE_RANGE_PIVOTS;
+		pivot_at = bpf_core_field_offset(struct maple_range_64, pivot);
+		slot_at = bpf_core_field_offset(struct maple_range_64, slot);
 	}
+	if (bpf_probe_read_kernel(pivots, sizeof(pivots), (void *)(node + pivot_at)))
+		return 1;
+	for (i = 0; i < MAPLE_RANGE_PIVOTS; i++)
+		if (i >= n || pivots[i] >= addr || !pivots[i])
+			break;
+	if (bpf_probe_read_kernel(&s->walk.entry, sizeof(s->walk.entry), (void *)(node + slot_at + i * 8)))
+		return 1;
+	return type == MAPLE_LEAF_64;
+}
+
+static __always_inline struct vm_area_struct *vma_in_maple(struct prof_walk *w, struct mm_struct *mm, u64 addr)
+{
+	w->entry = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
+	if ((w->entry & 3) != 2 || w->entry <= 4096) /* xa_is_node() */
+		return NULL;
+	for (int level = 0; level < MAPLE_LEVELS; level++)
+		if (maple_step(addr))
+			return (void *)w->entry;
 	return NULL;
 }
 
@@ -101,7 +114,7 @@ __noinline int vma_of(u64 addr)
 	}
 
 	mm = s->walk.mm;
-	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(mm, addr) : vma_in_rbtree(mm, addr);
+	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr) : vma_in_rbtree(mm, addr);
 	if (!vma || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC))
 		return VMA_NONE;
 	if (n >= PROF_VMAS)

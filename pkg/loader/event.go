@@ -159,3 +159,6 @@ func onlineCPUs() ([]int, error) {
 	}
 	return parseCPUList(string(b))
 }
+
+// IsTime reports whether a sample stands for CPU time, 1 s / Frequency of it.
+func (e Event) IsTime() bool { return e.isClock() && e.Frequency != 0 }

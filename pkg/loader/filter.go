@@ -1,10 +1,8 @@
 package loader
 
 import (
-	"errors"
 	"fmt"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 )
 
@@ -82,6 +80,12 @@ func (s *Sampler) decide(comm [16]uint8) bool {
 // Reannounce makes the kernel tell of a file again, with the next stack that touches it: the process that it told of
 // had gone before the file could be opened.
 func (s *Sampler) Reannounce(id FileID) {
-	err := s.coll.Maps[bpfMapFiles].Delete(&bpfProfFileId{Dev: id.Dev, Ino: id.Ino, Mtime: id.MtimeSec})
-	_ = errors.Is(err, ebpf.ErrKeyNotExist)
+	// Fails if the kernel has evicted it, which serves as well.
+	_ = s.coll.Maps[bpfMapFiles].Delete(&bpfProfFileId{Dev: id.Dev, Ino: id.Ino, Mtime: id.MtimeSec})
+}
+
+// HasTargets reports whether any process is in the map of targets.
+func (s *Sampler) HasTargets() bool {
+	var key uint32
+	return s.coll.Maps[bpfMapTargets].NextKey(nil, &key) == nil
 }

@@ -122,7 +122,7 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	}
 	spec.Maps[bpfMapRing].MaxEntries = uint32(o.RingBytes)
 	var weight uint32
-	if o.Event.Period == 0 && o.Event.isClock() {
+	if o.Event.IsTime() {
 		weight = 1
 	}
 	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{

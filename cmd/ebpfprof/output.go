@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	pprof "github.com/google/pprof/profile"
+	"golang.org/x/term"
+
+	"github.com/ebpfprof/ebpfprof/pkg/render"
+)
+
+// An output is one file of a recording, or the standard output.
+type output struct {
+	path    string // "-" is the standard output
+	format  render.F
+	written bool
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range render.Formats() {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// planOutputs finds the format of each path. label names the default file.
+func planOutputs(paths []string, format, label string) ([]*output, error) {
+	if len(paths) == 0 {
+		paths = []string{defaultName(label, time.Now())}
+	}
+	var out []*output
+	for _, p := range paths {
+		var f render.F
+		var err error
+		switch {
+		case format != "":
+			f, err = render.FormatByName(format)
+		case p == "-":
+			f, err = render.FormatByName("pprof")
+		default:
+			f, err = render.Format(p)
+		}
+		if err != nil {
+			return nil, &exitError{exitUsage, err}
+		}
+		out = append(out, &output{path: p, format: f})
+	}
+	return out, nil
+}
+
+func defaultName(label string, now time.Time) string {
+	label = strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_' {
+			return c
+		}
+		return '_'
+	}, filepath.Base(label))
+	return fmt.Sprintf("ebpfprof-%s-%s.pb.gz", label, now.Format("20060102-150405"))
+}
+
+// check finds out before the recording what would fail after it.
+func (o *output) check() error {
+	if o.path == "-" {
+		if o.format.Binary && term.IsTerminal(int(os.Stdout.Fd())) {
+			return usageError("will not write %s to a terminal: use -o FILE, a pipe, or --format folded", o.format.Name)
+		}
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(o.path))
+	if err != nil {
+		return &exitError{exitFailed, fmt.Errorf("write %s: %w", o.path, err)}
+	}
+	if !info.IsDir() {
+		return &exitError{exitFailed, fmt.Errorf("write %s: %s is no directory", o.path, filepath.Dir(o.path))}
+	}
+	if info, err := os.Stat(o.path); err == nil && info.IsDir() {
+		return &exitError{exitFailed, fmt.Errorf("write %s: is a directory", o.path)}
+	}
+	return nil
+}
+
+func (o *output) write(p *pprof.Profile, owner *account) error {
+	err := writeFile(o.path, owner, func(w io.Writer) error { return render.Write(w, o.format, p, render.Options{}) })
+	o.written = err == nil
+	return err
+}
+
+// hint is what to do with the file.
+func (o *output) hint() string {
+	switch o.format.Name {
+	case "pprof":
+		return "; see it with: go tool pprof -http=: " + o.path
+	case "svg":
+		return "; open it in a browser"
+	}
+	return ""
+}
+
+// writeFile writes a file whole or not at all: a regular file appears under its name when everything is in it.
+// What is no regular file, such as a pipe or /dev/null, is written as it is. "-" is the standard output.
+func writeFile(path string, owner *account, write func(io.Writer) error) (err error) {
+	if path == "-" {
+		return write(os.Stdout)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return write(f)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		f.Close()
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if owner != nil {
+		if err := f.Chown(int(owner.uid), int(owner.gid)); err != nil {
+			return err
+		}
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+)
+
+const defaultDuration = 10 * time.Second
+
+// recordFlags is what the user asked for, as given.
+type recordFlags struct {
+	all       bool
+	pids      []int
+	comm      string
+	cgroup    string
+	container string
+	unit      string
+	event     string
+	frequency uint64
+	duration  time.Duration
+	outputs   []string
+	format    string
+	summary   string
+	metrics   string
+	ringBytes int
+	asRoot    bool
+	quiet     bool
+}
+
+func newRecordCmd() *cobra.Command {
+	var f recordFlags
+	cmd := &cobra.Command{
+		Use:   "record [targets] [flags] [-- CMD ARGS...]",
+		Short: "Profile targets for a time, or a command for its life, and write files",
+		Long: `Profile targets for a time (-d, 10s by default), or a command for its life, and write one or more files.
+
+Children and threads of targets are included. Without a target and a command, the whole machine is profiled.
+The output's extension decides its format; -o - writes to the standard output.`,
+		Example: `  sudo ebpfprof record -a -d 10s -o profile.svg -o profile.pb.gz
+  sudo ebpfprof record --comm '^postgres' -o - --format folded | sort
+  sudo ebpfprof record -o build.svg -- make -j8`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if at := cmd.ArgsLenAtDash(); at != 0 && len(args) > 0 {
+				return usageError("unexpected argument %q: a command to run comes after --", args[0])
+			}
+			r, err := f.plan(args, cmd.Flags().Changed("duration"))
+			if err != nil {
+				return err
+			}
+			return r.run(cmd.Context())
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.BoolVarP(&f.all, "all", "a", false, "every process of the machine (default)")
+	fl.IntSliceVarP(&f.pids, "pid", "p", nil, "these processes, `PID,...`")
+	fl.StringVar(&f.comm, "comm", "", "processes and threads whose name matches `REGEX`")
+	fl.StringVar(&f.cgroup, "cgroup", "", "processes in the control group `PATH`, or below")
+	fl.StringVar(&f.container, "container", "", "processes of the container `ID|NAME`")
+	fl.StringVar(&f.unit, "unit", "", "processes of the systemd unit `NAME`")
+	fl.StringVarP(&f.event, "event", "e", "cpu", "what to sample, `NAME[@HZ|:PERIOD]`")
+	fl.Uint64VarP(&f.frequency, "frequency", "F", loader.DefaultFrequency, "samples a second and CPU, in `Hz`")
+	fl.DurationVarP(&f.duration, "duration", "d", defaultDuration, "how long; with a command, its life unless given")
+	fl.StringArrayVarP(&f.outputs, "output", "o", nil, "`FILE` to write, repeatable (default ebpfprof-TARGET-TIME.pb.gz)")
+	fl.StringVar(&f.format, "format", "", "format of the outputs, whatever their extension: "+formatNames())
+	fl.StringVar(&f.summary, "summary", "", "write counts and overhead as JSON to `FILE`")
+	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
+	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
+	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no last line")
+	return cmd
+}
+
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// plan checks the flags against each other and makes a recording of them. Nothing has happened yet.
+func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, error) {
+	r := &recording{
+		command: command, duration: f.duration, summary: f.summary, metrics: f.metrics,
+		ringBytes: f.ringBytes, quiet: f.quiet, owner: invokingUser(),
+	}
+	if !f.asRoot {
+		r.runAs = r.owner
+	}
+	if len(command) > 0 && !durationGiven {
+		r.duration = 0
+	} else if f.duration <= 0 {
+		return nil, usageError("duration %s: want more than 0", f.duration)
+	}
+	if f.ringBytes != 0 && (f.ringBytes < os.Getpagesize() || f.ringBytes&(f.ringBytes-1) != 0 || f.ringBytes > 1<<30) {
+		return nil, usageError("--ring-bytes %d: want a power of two from %d to %d", f.ringBytes, os.Getpagesize(), 1<<30)
+	}
+	var err error
+	if r.targets, err = f.targets(len(command) > 0); err != nil {
+		return nil, err
+	}
+	if r.event, err = parseEvent(f.event, f.frequency); err != nil {
+		return nil, err
+	}
+	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command)); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (f *recordFlags) targets(child bool) (agent.Targets, error) {
+	t := agent.Targets{PIDs: f.pids, Cgroup: f.cgroup, Container: f.container, Unit: f.unit}
+	var given []string
+	for name, set := range map[string]bool{
+		"--all": f.all, "--pid": len(f.pids) > 0, "--comm": f.comm != "", "--cgroup": f.cgroup != "",
+		"--container": f.container != "", "--unit": f.unit != "",
+	} {
+		if set {
+			given = append(given, name)
+		}
+	}
+	if len(given) > 1 {
+		return t, usageError("%s: give one kind of target", strings.Join(sorted(given), " and "))
+	}
+	for _, pid := range f.pids {
+		if pid <= 0 {
+			return t, usageError("--pid %d: no such number", pid)
+		}
+	}
+	if f.comm != "" {
+		re, err := regexp.Compile(f.comm)
+		if err != nil {
+			return t, usageError("--comm: %w", err)
+		}
+		t.Comm = re
+	}
+	t.Child = child && len(given) == 0
+	return t, nil
+}
+
+// label names the target in the default output's name.
+func (f *recordFlags) label(command []string) string {
+	switch {
+	case len(command) > 0:
+		return command[0]
+	case len(f.pids) > 0:
+		return strconv.Itoa(f.pids[0])
+	}
+	for _, s := range []string{f.comm, f.cgroup, f.container, f.unit} {
+		if s != "" {
+			return s
+		}
+	}
+	return "all"
+}
+
+// parseEvent reads NAME[@HZ|:PERIOD].
+func parseEvent(s string, hz uint64) (loader.Event, error) {
+	name, rate, hasRate := strings.Cut(s, "@")
+	if hasRate {
+		n, err := strconv.ParseUint(rate, 10, 64)
+		if err != nil {
+			return loader.Event{}, usageError("event %q: frequency %q is no number", s, rate)
+		}
+		hz = n
+	}
+	e, err := loader.ParseEvent(name, hz)
+	if errors.Is(err, loader.ErrUnknownEvent) {
+		return e, usageError("%w", err)
+	}
+	if err != nil {
+		return e, &exitError{exitUsage, err}
+	}
+	return e, nil
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
+	"github.com/ebpfprof/ebpfprof/pkg/proc"
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
+)
+
+// A recording is one run of record.
+type recording struct {
+	targets   agent.Targets
+	command   []string
+	event     loader.Event
+	duration  time.Duration // 0: the command's life
+	outputs   []*output
+	summary   string
+	metrics   string
+	ringBytes int
+	quiet     bool
+	owner     *account // of the files; nil: as we are
+	runAs     *account // of the command; nil: as we are
+
+	fs       proc.FS
+	sampler  *loader.Sampler
+	recorder *agent.Recorder
+	child    *child
+	progress *progress
+	started  time.Time
+}
+
+// run samples, writes, and returns the exit code as an error.
+func (r *recording) run(ctx context.Context) error {
+	for _, o := range r.outputs {
+		if err := o.check(); err != nil {
+			return err
+		}
+	}
+	if err := probe.Privileges(); err != nil {
+		return &exitError{exitUnsupported, err}
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	defer r.sampler.Close()
+	defer r.recorder.Close()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer signal.Stop(signals)
+
+	if err := r.start(); err != nil {
+		return err
+	}
+	read := make(chan error, 1)
+	go func() { read <- r.sampler.Run(r.recorder) }()
+	err := r.wait(ctx, signals, read)
+	duration := time.Since(r.started)
+	r.progress.clear()
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	return r.finish(duration, signals)
+}
+
+// open loads the programs and enters the targets.
+func (r *recording) open() error {
+	filter, err := r.targets.Filter(r.fs)
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	inode, level, err := r.fs.PIDNamespace()
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	r.sampler, err = loader.Open(loader.Options{
+		Event: r.event, Filter: filter, RingBytes: r.ringBytes,
+		Namespace: loader.Namespace{Level: level, Inode: inode},
+	})
+	if errors.Is(err, loader.ErrKernel) {
+		return &exitError{exitUnsupported, fmt.Errorf("%w\nRun 'ebpfprof doctor' to see what this machine lacks", err)}
+	}
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	r.progress = newProgress(os.Stderr, r.quiet || !term.IsTerminal(int(os.Stderr.Fd())), r.duration)
+	r.recorder = agent.NewRecorder(r.fs, r.event, r.sampler.Reannounce, func() {
+		r.progress.show(time.Since(r.started), r.recorder.Samples())
+	})
+	if err := r.targets.Seed(r.fs, r.sampler); err != nil {
+		r.sampler.Close()
+		return &exitError{exitFailed, err}
+	}
+	return nil
+}
+
+// start lets the events fire, and the command run after that.
+func (r *recording) start() error {
+	if len(r.command) > 0 {
+		var err error
+		if r.child, err = startChild(r.command, r.runAs); err != nil {
+			return err
+		}
+		if r.targets.Child {
+			if err := r.sampler.AddTarget(r.child.pid(), 0); err != nil {
+				r.child.kill()
+				return &exitError{exitFailed, err}
+			}
+		}
+	}
+	r.started = time.Now()
+	if err := r.sampler.Start(); err != nil {
+		if r.child != nil {
+			r.child.kill()
+		}
+		return eventError(err, r.event)
+	}
+	if r.child != nil {
+		r.child.release()
+	}
+	return nil
+}
+
+// eventError says what an event that cannot be opened means.
+func eventError(err error, e loader.Event) error {
+	if !errors.Is(err, loader.ErrKernel) {
+		return &exitError{exitFailed, err}
+	}
+	if e.Hardware() && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV)) {
+		err = fmt.Errorf("event %s: this machine has no hardware PMU that counts it (as most virtual machines); use -e cpu: %w", e.Name, err)
+	}
+	return &exitError{exitUnsupported, err}
+}
+
+// wait returns when sampling is over and the ring is drained.
+func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-chan error) error {
+	var timeout <-chan time.Time
+	if r.duration > 0 {
+		t := time.NewTimer(r.duration)
+		defer t.Stop()
+		timeout = t.C
+	}
+	look := time.NewTicker(targetInterval)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-read:
+			if err == nil {
+				err = errors.New("ring closed")
+			}
+			return err
+		case <-ctx.Done():
+		case <-timeout:
+		case <-r.child.done():
+		case sig := <-signals:
+			if r.child != nil {
+				r.child.signal(sig) // it decides when to end
+				continue
+			}
+		case <-look.C:
+			if r.targetsLive() {
+				continue
+			}
+		}
+		r.sampler.Stop()
+		return <-read
+	}
+}
+
+const targetInterval = time.Second
+
+// targetsLive is false when processes were named and all of them, and their children, have gone.
+func (r *recording) targetsLive() bool {
+	if len(r.targets.PIDs) == 0 {
+		return true
+	}
+	alive := func(pid int) bool { _, err := r.fs.Process(pid); return err == nil }
+	return slices.ContainsFunc(r.targets.PIDs, alive) || r.sampler.HasTargets()
+}
+
+// finish builds and writes the profile and tells how it went. The command's exit code is ours.
+func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) error {
+	counters, err := r.sampler.Counters()
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
+	kernelBytes := r.sampler.KernelBytes()
+	p, stacks := r.recorder.Profile(r.started, duration, profile.LostComment(int64(counters.LostRingFull)))
+	var failed error
+	for _, o := range r.outputs {
+		if err := o.write(p, r.owner); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	summary := agent.Summary{
+		DurationSeconds: duration.Seconds(),
+		CPUs:            r.sampler.CPUs(),
+		Events:          map[string]agent.EventSummary{r.event.Name: agent.NewEventSummary(counters, stacks)},
+		Overhead:        agent.MeasureOverhead(counters.RunTime, kernelBytes),
+	}
+	failed = errors.Join(failed, r.writeSummary(summary))
+	if !r.quiet {
+		r.report(summary, counters)
+	}
+	if r.child != nil {
+		code := r.child.wait(signals)
+		if failed != nil && code == 0 {
+			return &exitError{exitFailed, failed}
+		}
+		if failed != nil {
+			fmt.Fprintln(os.Stderr, "ebpfprof:", failed)
+		}
+		if code != 0 {
+			return &exitError{code, nil}
+		}
+		return nil
+	}
+	if failed != nil {
+		return &exitError{exitFailed, failed}
+	}
+	if counters.Samples == 0 {
+		return &exitError{exitNoSamples, fmt.Errorf("no samples in %s: the targets used no CPU (%d events hit other processes, %d an idle CPU)",
+			duration.Round(time.Millisecond), counters.Filtered, counters.Idle)}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/metrics"
+)
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}
+
+// progress is one line on a terminal that tells how far a recording is.
+type progress struct {
+	w     io.Writer
+	off   bool
+	total time.Duration // 0: open
+	last  time.Time
+	shown bool
+}
+
+func newProgress(w io.Writer, off bool, total time.Duration) *progress {
+	return &progress{w: w, off: off, total: total}
+}
+
+const progressInterval = 200 * time.Millisecond
+
+func (p *progress) show(elapsed time.Duration, samples uint64) {
+	if p.off || time.Since(p.last) < progressInterval {
+		return
+	}
+	p.last, p.shown = time.Now(), true
+	of := ""
+	if p.total > 0 {
+		of = fmt.Sprintf(" of %s", p.total)
+	}
+	fmt.Fprintf(p.w, "\r\x1b[Krecording: %s%s, %d samples (Ctrl-C ends and writes)", elapsed.Round(100*time.Millisecond), of, samples)
+}
+
+func (p *progress) clear() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+func percent(part, whole uint64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return 100 * float64(part) / float64(whole)
+}
+
+// report prints what was written and, last, how true it is.
+func (r *recording) report(s agent.Summary, c loader.Counters) {
+	for _, o := range r.outputs {
+		if o.written && o.path != "-" {
+			fmt.Fprintf(os.Stderr, "wrote %s%s\n", o.path, o.hint())
+		}
+	}
+	if c.TargetsFull > 0 {
+		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", c.TargetsFull)
+	}
+	e := s.Events[r.event.Name]
+	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
+	fmt.Fprintf(os.Stderr, "%d samples, %d lost, %.1f%% of stacks complete, %.1f%% of frames symbolized, overhead %.2f%% of the machine\n",
+		e.Samples, e.LostTotal(), percent(e.Stacks["complete"], e.Samples), percent(e.Frames.Symbolized, e.Frames.Total),
+		100*(s.Overhead.KernelSeconds+s.Overhead.UserSeconds)/busy)
+}
+
+// writeSummary writes the files of --summary and --metrics.
+func (r *recording) writeSummary(s agent.Summary) error {
+	var failed error
+	if r.summary != "" {
+		failed = writeFile(r.summary, r.owner, func(w io.Writer) error {
+			enc := json.NewEncoder(w)
+			enc.SetIndent("", "  ")
+			return enc.Encode(s)
+		})
+	}
+	if r.metrics != "" {
+		failed = errors.Join(failed, writeFile(r.metrics, r.owner, func(w io.Writer) error {
+			return metrics.WriteText(w, snapshot(s))
+		}))
+	}
+	return failed
+}
+
+// snapshot is the summary as metrics.
+func snapshot(s agent.Summary) metrics.Snapshot {
+	m := metrics.Snapshot{Version: readVersion().Version}
+	for kind, e := range s.Events {
+		kind = strings.ReplaceAll(kind, "-", "_")
+		m.Add(metrics.SamplesTotal, float64(e.Samples), kind, "delivered")
+		m.Add(metrics.SamplesTotal, float64(e.LostTotal()), kind, "lost")
+		for reason, n := range e.Lost {
+			m.Add(metrics.SamplesLostTotal, float64(n), kind, reason)
+		}
+		for reason, n := range e.Stacks {
+			m.Add(metrics.StacksTotal, float64(n), kind, reason)
+		}
+		m.Add(metrics.FramesTotal, float64(e.Frames.Symbolized), kind, "true")
+		m.Add(metrics.FramesTotal, float64(e.Frames.Total-e.Frames.Symbolized), kind, "false")
+	}
+	m.Add(metrics.OverheadCPUSecondsTotal, s.Overhead.KernelSeconds, "kernel")
+	m.Add(metrics.OverheadCPUSecondsTotal, s.Overhead.UserSeconds, "user")
+	m.Add(metrics.MemoryBytes, float64(s.Overhead.RSSBytes), "resident")
+	m.Add(metrics.MemoryBytes, float64(s.Overhead.KernelBytes), "kernel_maps")
+	return m
+}

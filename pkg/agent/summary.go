@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+)
+
+// Stacks says how whole the stacks of a profile are. Every sample is counted once under one reason.
+type Stacks struct {
+	ByEnd      map[string]uint64
+	Frames     uint64 // addresses in all samples
+	Symbolized uint64 // of these with a function's name
+}
+
+func (s *Stacks) add(st namedStack, samples uint64) {
+	if s.ByEnd == nil {
+		s.ByEnd = map[string]uint64{}
+	}
+	s.ByEnd[st.end.String()] += samples
+	s.Frames += uint64(st.frames) * samples
+	s.Symbolized += uint64(st.symbolized) * samples
+}
+
+// Summary is what --summary writes; its JSON is part of the outside contract.
+type Summary struct {
+	DurationSeconds float64                 `json:"duration_seconds"`
+	CPUs            int                     `json:"cpus"`
+	Events          map[string]EventSummary `json:"events"`
+	Overhead        Overhead                `json:"overhead"`
+}
+
+// EventSummary counts one event. Fired = Samples + sum(Lost), and Samples = sum(Stacks).
+type EventSummary struct {
+	Fired   uint64            `json:"fired"`
+	Samples uint64            `json:"samples"`
+	Lost    map[string]uint64 `json:"lost"`
+	Stacks  map[string]uint64 `json:"stacks"`
+	Frames  FrameSummary      `json:"frames"`
+}
+
+// FrameSummary counts the addresses of all samples.
+type FrameSummary struct {
+	Total      uint64 `json:"total"`
+	Symbolized uint64 `json:"symbolized"`
+}
+
+// Overhead is the profiler's own cost.
+type Overhead struct {
+	KernelSeconds float64 `json:"kernel_seconds"` // in our BPF programs, and in the kernel for our process
+	UserSeconds   float64 `json:"user_seconds"`
+	RSSBytes      uint64  `json:"rss_bytes"`    // highest so far
+	KernelBytes   uint64  `json:"kernel_bytes"` // of our BPF maps
+}
+
+// NewEventSummary joins what the kernel counted with what the profile holds.
+func NewEventSummary(c loader.Counters, s Stacks) EventSummary {
+	stacks := map[string]uint64{"complete": 0, "truncated": 0, "no_unwind_info": 0}
+	for k, v := range s.ByEnd {
+		stacks[k] = v
+	}
+	return EventSummary{
+		Fired: c.Fired, Samples: c.Samples,
+		Lost:   map[string]uint64{"ring_full": c.LostRingFull},
+		Stacks: stacks,
+		Frames: FrameSummary{Total: s.Frames, Symbolized: s.Symbolized},
+	}
+}
+
+// MeasureOverhead reads this process's own cost so far and adds the kernel side's.
+func MeasureOverhead(programs time.Duration, kernelBytes uint64) Overhead {
+	var ru unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &ru) // fails for no reason that a caller could mend
+	return Overhead{
+		KernelSeconds: round(programs.Seconds() + seconds(ru.Stime)),
+		UserSeconds:   round(seconds(ru.Utime)),
+		RSSBytes:      peakRSS(),
+		KernelBytes:   kernelBytes,
+	}
+}
+
+func seconds(t unix.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
+
+func round(s float64) float64 { return math.Round(s*1e6) / 1e6 }
+
+// peakRSS is VmHWM: unlike ru_maxrss it does not inherit what a parent had before exec.
+func peakRSS() uint64 {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// Lost is the sum over all reasons.
+func (e EventSummary) LostTotal() uint64 {
+	var n uint64
+	for _, v := range e.Lost {
+		n += v
+	}
+	return n
+}

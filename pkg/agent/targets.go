@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/proc"
+)
+
+// Targets says what to profile. At most one field is set; the zero value is every process.
+type Targets struct {
+	PIDs      []int
+	Comm      *regexp.Regexp // matches thread names anywhere in them
+	Cgroup    string
+	Container string // ID, unique prefix of one, or name
+	Unit      string
+	Child     bool // the process that a later Sampler.AddTarget names
+}
+
+// Filter turns targets into what the kernel can check.
+func (t Targets) Filter(fs proc.FS) (loader.Filter, error) {
+	switch {
+	case len(t.PIDs) > 0:
+		for _, pid := range t.PIDs {
+			if _, err := fs.Process(pid); err != nil {
+				return loader.Filter{}, fmt.Errorf("no process %d: %w", pid, err)
+			}
+		}
+		return loader.Filter{Kind: loader.FilterProcess}, nil
+	case t.Child:
+		return loader.Filter{Kind: loader.FilterProcess}, nil
+	case t.Comm != nil:
+		return loader.Filter{Kind: loader.FilterComm, Comm: t.Comm.MatchString}, nil
+	case t.Cgroup != "":
+		ref, err := fs.ResolveCgroup(t.Cgroup)
+		return cgroupFilter([]proc.CgroupRef{ref}, err)
+	case t.Unit != "":
+		ref, err := fs.ResolveUnit(t.Unit)
+		return cgroupFilter([]proc.CgroupRef{ref}, err)
+	case t.Container != "":
+		return cgroupFilter(fs.ResolveContainer(t.Container))
+	}
+	return loader.Filter{}, nil
+}
+
+// cgroupFilter takes the groups of one hierarchy: a container has one in each, with the same processes.
+func cgroupFilter(refs []proc.CgroupRef, err error) (loader.Filter, error) {
+	if err != nil {
+		return loader.Filter{}, err
+	}
+	if len(refs) == 0 {
+		return loader.Filter{}, errors.New("no cgroup found")
+	}
+	f := loader.Filter{Kind: loader.FilterCgroup, CgroupHierarchy: refs[0].Hierarchy}
+	for _, ref := range refs {
+		if ref.Hierarchy == f.CgroupHierarchy {
+			f.Cgroups = append(f.Cgroups, ref.ID)
+		}
+	}
+	return f, nil
+}
+
+// Seed enters the processes that are targets already, and their descendants. Children that are born from now on
+// the kernel follows; a child born before its parent was entered is found by looking again.
+func (t Targets) Seed(fs proc.FS, s *loader.Sampler) error {
+	if len(t.PIDs) == 0 && t.Comm == nil {
+		return nil
+	}
+	known := map[int]bool{}
+	for {
+		roots, err := t.roots(fs)
+		if err != nil {
+			return err
+		}
+		all, err := fs.Descendants(roots...)
+		if err != nil {
+			return err
+		}
+		grown := false
+		for _, pid := range all {
+			if known[pid] {
+				continue
+			}
+			p, err := fs.Process(pid)
+			if err != nil {
+				continue // gone meanwhile
+			}
+			if err := s.AddTarget(pid, p.StartTicks); err != nil {
+				return err
+			}
+			known[pid], grown = true, true
+		}
+		if !grown {
+			return nil
+		}
+	}
+}
+
+func (t Targets) roots(fs proc.FS) ([]int, error) {
+	if t.Comm == nil {
+		return t.PIDs, nil
+	}
+	pids, err := fs.PIDs()
+	if err != nil {
+		return nil, err
+	}
+	var roots []int
+	for _, pid := range pids {
+		if p, err := fs.Process(pid); err == nil && t.Comm.MatchString(p.Comm) {
+			roots = append(roots, pid)
+		}
+	}
+	return roots, nil
+}

@@ -1,0 +1,66 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+func TestTableIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for id, m := range Table() {
+		if m.Name == "" || m.Help == "" || m.Type == 0 {
+			t.Errorf("row %d is not filled: %+v", id, m)
+		}
+		if !strings.HasPrefix(m.Name, "ebpfprof_") {
+			t.Errorf("%s: want the prefix ebpfprof_", m.Name)
+		}
+		if seen[m.Name] {
+			t.Errorf("%s: twice in the table", m.Name)
+		}
+		seen[m.Name] = true
+		for _, l := range m.Labels {
+			if l == "pid" || l == "tid" || l == "function" {
+				t.Errorf("%s: label %s is not bounded", m.Name, l)
+			}
+		}
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	s := Snapshot{Version: "v1"}
+	s.Add(SamplesTotal, 41, "cpu", "delivered")
+	s.Add(SamplesTotal, 1, "cpu", "lost")
+	s.Add(MemoryBytes, 4096, "resident")
+	var b strings.Builder
+	if err := WriteText(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`ebpfprof_build_info{version="v1"} 1`,
+		`ebpfprof_samples_total{kind="cpu",result="delivered"} 41`,
+		`ebpfprof_samples_total{kind="cpu",result="lost"} 1`,
+		"# TYPE ebpfprof_samples_total counter",
+		"# TYPE ebpfprof_memory_bytes gauge",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("text lacks %q:\n%s", want, b.String())
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(b.String())).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("promlint: %s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestWriteTextRefusesWrongLabels(t *testing.T) {
+	var s Snapshot
+	s.Add(SamplesTotal, 1, "cpu")
+	if err := WriteText(&strings.Builder{}, s); err == nil {
+		t.Error("a value with a label too few was written")
+	}
+}
