@@ -65,8 +65,7 @@ func (r *recording) run(ctx context.Context) error {
 	}
 	read := make(chan error, 1)
 	go func() { read <- r.sampler.Run(r.recorder) }()
-	err := r.wait(ctx, signals, read)
-	duration := time.Since(r.started)
+	duration, err := r.wait(ctx, signals, read)
 	r.progress.clear()
 	if err != nil {
 		return &exitError{exitFailed, err}
@@ -143,8 +142,8 @@ func eventError(err error, e loader.Event) error {
 	return &exitError{exitUnsupported, err}
 }
 
-// wait returns when sampling is over and the ring is drained.
-func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-chan error) error {
+// wait returns when sampling is over and the ring is drained, with the time for which events fired.
+func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-chan error) (time.Duration, error) {
 	var timeout <-chan time.Time
 	if r.duration > 0 {
 		t := time.NewTimer(r.duration)
@@ -159,7 +158,7 @@ func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-c
 			if err == nil {
 				err = errors.New("ring closed")
 			}
-			return err
+			return 0, err
 		case <-ctx.Done():
 		case <-timeout:
 		case <-r.child.done():
@@ -174,7 +173,8 @@ func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-c
 			}
 		}
 		r.sampler.Stop()
-		return <-read
+		duration := time.Since(r.started)
+		return duration, <-read
 	}
 }
 

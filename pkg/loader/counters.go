@@ -57,5 +57,5 @@ func (s *Sampler) KernelBytes() uint64 {
 	return sum
 }
 
-// CPUs is the number of CPUs that are sampled.
+// CPUs is the number of CPUs that are, or were, sampled.
 func (s *Sampler) CPUs() int { return s.events.count() }

@@ -64,6 +64,7 @@ type cpuEvents struct {
 	progFD int
 	mu     sync.Mutex
 	fds    map[int]int // CPU -> perf event; nil after Close
+	most   int         // CPUs that had one at once
 }
 
 func newCPUEvents(e Event, progFD int) *cpuEvents {
@@ -102,6 +103,7 @@ func (c *cpuEvents) sync() error {
 			delete(c.fds, cpu)
 		}
 	}
+	c.most = max(c.most, len(c.fds))
 	return nil
 }
 
@@ -132,11 +134,11 @@ func (c *cpuEvents) forget(cpu int) {
 	}
 }
 
-// count is the number of CPUs with an event.
+// count is the largest number of CPUs that had an event at once.
 func (c *cpuEvents) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.fds)
+	return c.most
 }
 
 // Close ends all events: when it returns, none fires any more.
