@@ -42,21 +42,30 @@ __noinline int path_step(void)
 	return 0;
 }
 
-static __always_inline void announce(struct prof_scratch *s, struct prof_vma *v, struct file *file, struct inode *inode)
+/* Announces the file of mapping n if that has not been done. Global, so that the verifier checks it once. */
+__noinline int announce(u32 n, u64 file_ptr)
 {
-	struct prof_file *rec = &s->file;
+	struct prof_scratch *s = scratch();
+	struct file *file = (void *)file_ptr;
 	struct prof_counters *c;
+	struct prof_file *rec;
+	struct prof_vma *v;
 	u64 size;
 	u8 one = 1;
 
+	if (!s)
+		return 0;
+	/* verifier: a comparison bounds the 32-bit half of an argument only. */
+	v = &s->vmas[n & (PROF_VMAS - 1)];
+	rec = &s->file;
 	if (bpf_map_lookup_elem(&files, &v->file))
-		return;
+		return 0;
 	rec->type = PROF_RECORD_FILE;
 	rec->tgid = s->sample.tgid;
 	rec->id = v->file;
 	rec->start = v->start;
 	rec->end = v->end;
-	rec->size = BPF_CORE_READ(inode, i_size);
+	rec->size = BPF_CORE_READ(file, f_inode, i_size);
 	rec->path_len = 0;
 	s->walk.vfs = BPF_CORE_READ(file, f_path.mnt);
 	s->walk.dentry = BPF_CORE_READ(file, f_path.dentry);
@@ -65,12 +74,13 @@ static __always_inline void announce(struct prof_scratch *s, struct prof_vma *v,
 			break;
 	size = __builtin_offsetof(struct prof_file, path) + rec->path_len;
 	if (size > sizeof(*rec))
-		return;
+		return 0;
 	/* Without room it is announced again with the next stack. */
 	if (bpf_ringbuf_output(&ring, rec, size, BPF_RB_FORCE_WAKEUP))
-		return;
+		return 0;
 	bpf_map_update_elem(&files, &v->file, &one, BPF_ANY);
 	c = counter();
 	if (c)
 		c->files++;
+	return 0;
 }

@@ -67,6 +67,8 @@ struct prof_walk {
 	struct dentry *dentry;
 };
 
+#define MAPLE_RANGE_PIVOTS 15
+#define MAPLE_ARANGE_PIVOTS 9
 #define PROF_WORDS 2048 /* power of two over PROF_KERNEL_FRAMES + PROF_USER_FRAMES */
 
 /* A perf interrupt may land in any other program, never in itself, so this is for perf_event programs only. */
@@ -76,6 +78,9 @@ struct prof_scratch {
 	u64 words[PROF_WORDS + PROF_VMAS * PROF_VMA_WORDS];
 	struct prof_vma vmas[PROF_VMAS];
 	struct prof_walk walk;
+	struct pt_regs
+		regs; /* of user mode. Here, and pivots too, because programs have 512 bytes of stack */
+	u64 pivots[MAPLE_RANGE_PIVOTS];
 	struct prof_file file;
 };
 

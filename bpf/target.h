@@ -103,7 +103,8 @@ static __always_inline int by_name(struct prof_target *t, struct prof_sample *sa
 }
 
 /* Decides on the current task. sample->comm is set. */
-static __always_inline int target_verdict(struct task_struct *task, u32 tgid, struct prof_sample *sample)
+static __always_inline int target_verdict(struct task_struct *task, u32 tgid,
+					  struct prof_sample *sample)
 {
 	struct prof_target *t;
 
@@ -127,7 +128,8 @@ static __always_inline int target_verdict(struct task_struct *task, u32 tgid, st
 /* What a child inherits from parent: false = nothing. */
 static __always_inline bool inherit(struct task_struct *parent, struct prof_target *child)
 {
-	struct prof_target *t = find_target(BPF_CORE_READ(parent, group_leader), BPF_CORE_READ(parent, tgid));
+	struct prof_target *t =
+		find_target(BPF_CORE_READ(parent, group_leader), BPF_CORE_READ(parent, tgid));
 	struct prof_comm rec = { .type = PROF_RECORD_COMM, .tgid = BPF_CORE_READ(parent, tgid) };
 	u8 *v;
 
@@ -177,7 +179,8 @@ int BPF_PROG(target_free, struct task_struct *task)
 	if (BPF_CORE_READ(task, pid) != tgid)
 		return 0;
 	t = bpf_map_lookup_elem(&targets, &tgid);
-	if (t && (!t->start_ticks || t->start_ticks == BPF_CORE_READ(task, start_boottime) / NS_PER_TICK))
+	if (t && (!t->start_ticks ||
+		  t->start_ticks == BPF_CORE_READ(task, start_boottime) / NS_PER_TICK))
 		bpf_map_delete_elem(&targets, &tgid);
 	return 0;
 }

@@ -8,8 +8,6 @@
 #define MAPLE_NODE_MASK 255ULL /* lib/maple_tree.c: nodes are 256 bytes, the type lies below */
 #define MAPLE_ARANGE_64 3
 #define MAPLE_LEAF_64 1
-#define MAPLE_RANGE_PIVOTS 15
-#define MAPLE_ARANGE_PIVOTS 9
 #define RB_LEVELS 40 /* 2 log2 of a million mappings */
 
 enum { VMA_NONE = -1, VMA_TABLE_FULL = -2 };
@@ -20,7 +18,6 @@ enum { VMA_NONE = -1, VMA_TABLE_FULL = -2 };
 __noinline int maple_step(u64 addr)
 {
 	struct prof_scratch *s = scratch();
-	u64 pivots[MAPLE_RANGE_PIVOTS];
 	u64 node, pivot_at, slot_at, i;
 	u32 type, n;
 
@@ -38,17 +35,19 @@ __noinline int maple_step(u64 addr)
 		pivot_at = bpf_core_field_offset(struct maple_range_64, pivot);
 		slot_at = bpf_core_field_offset(struct maple_range_64, slot);
 	}
-	if (bpf_probe_read_kernel(pivots, sizeof(pivots), (void *)(node + pivot_at)))
+	if (bpf_probe_read_kernel(s->pivots, sizeof(s->pivots), (void *)(node + pivot_at)))
 		return 1;
 	for (i = 0; i < MAPLE_RANGE_PIVOTS; i++)
-		if (i >= n || pivots[i] >= addr || !pivots[i])
+		if (i >= n || s->pivots[i] >= addr || !s->pivots[i])
 			break;
-	if (bpf_probe_read_kernel(&s->walk.entry, sizeof(s->walk.entry), (void *)(node + slot_at + i * 8)))
+	if (bpf_probe_read_kernel(&s->walk.entry, sizeof(s->walk.entry),
+				  (void *)(node + slot_at + i * 8)))
 		return 1;
 	return type == MAPLE_LEAF_64;
 }
 
-static __always_inline struct vm_area_struct *vma_in_maple(struct prof_walk *w, struct mm_struct *mm, u64 addr)
+static __always_inline struct vm_area_struct *vma_in_maple(struct prof_walk *w,
+							   struct mm_struct *mm, u64 addr)
 {
 	w->entry = (u64)BPF_CORE_READ(mm, mm_mt.ma_root);
 	if ((w->entry & 3) != 2 || w->entry <= 4096) /* xa_is_node() */
@@ -114,7 +113,8 @@ __noinline int vma_of(u64 addr)
 	}
 
 	mm = s->walk.mm;
-	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr) : vma_in_rbtree(mm, addr);
+	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr)
+					       : vma_in_rbtree(mm, addr);
 	if (!vma || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC))
 		return VMA_NONE;
 	if (n >= PROF_VMAS)
@@ -135,7 +135,7 @@ __noinline int vma_of(u64 addr)
 		v->file.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		v->file.ino = BPF_CORE_READ(inode, i_ino);
 		v->file.mtime = mtime_of(inode);
-		announce(s, v, file, inode);
+		announce(n, (u64)file);
 	} else if (v->start == s->walk.vdso) {
 		kind = PROF_VMA_VDSO;
 	}

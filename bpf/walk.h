@@ -66,7 +66,8 @@ static __always_inline long user_regs(struct task_struct *task, struct pt_regs *
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		at = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	else
-		at = BPF_CORE_READ(task, stack) + config.thread_size - STACK_PADDING - sizeof(*regs);
+		at = BPF_CORE_READ(task, stack) + config.thread_size - STACK_PADDING -
+		     sizeof(*regs);
 	return bpf_probe_read_kernel(regs, sizeof(*regs), at);
 }
 
@@ -107,7 +108,8 @@ __noinline int walk_step(void)
 		if (v == VMA_TABLE_FULL)
 			s->sample.end = PROF_END_MAPPINGS;
 		else /* the rule that gave this address was wrong */
-			s->sample.end = s->sample.user_frames ? end_at(s, last) : PROF_END_NO_MAPPING;
+			s->sample.end =
+				s->sample.user_frames ? end_at(s, last) : PROF_END_NO_MAPPING;
 		return 1;
 	}
 	at = s->sample.kernel_frames + s->sample.user_frames;
@@ -135,10 +137,21 @@ __noinline int walk_step(void)
 	return 0;
 }
 
-static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task, bpf_user_pt_regs_t *now)
+/* Up to WALK_CHUNK frames. A loop over a global function still costs the verifier each of its turns, so there are two. */
+#define WALK_CHUNK 32
+__noinline int walk_chunk(void)
 {
+	for (int i = 0; i < WALK_CHUNK; i++)
+		if (walk_step())
+			return 1;
+	return 0;
+}
+
+static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task,
+				      bpf_user_pt_regs_t *now)
+{
+	struct pt_regs *regs = &s->regs;
 	struct mm_struct *mm;
-	struct pt_regs regs;
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
 		s->sample.end = PROF_END_KERNEL_THREAD;
@@ -150,19 +163,19 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 		return;
 	}
 	if (user_mode(now))
-		__builtin_memcpy(&regs, now, sizeof(regs));
-	else if (user_regs(task, &regs))
-		regs = (struct pt_regs){};
-	if (is_compat(&regs)) {
+		__builtin_memcpy(regs, now, sizeof(*regs));
+	else if (user_regs(task, regs))
+		*regs = (struct pt_regs){};
+	if (is_compat(regs)) {
 		s->sample.end = PROF_END_COMPAT;
 		return;
 	}
 	s->walk.mm = mm;
 	s->walk.vdso = (u64)BPF_CORE_READ(mm, context.vdso);
 	s->walk.last_vma = PROF_VMAS;
-	take_regs(&s->walk, &regs);
+	take_regs(&s->walk, regs);
 	s->sample.end = PROF_END_TRUNCATED;
-	for (int i = 0; i < PROF_USER_FRAMES; i++)
-		if (walk_step())
+	for (int i = 0; i < PROF_USER_FRAMES / WALK_CHUNK; i++)
+		if (walk_chunk())
 			break;
 }

@@ -27,6 +27,7 @@ type Recorder struct {
 	processes *processes
 	counts    map[sampleKey]count
 	samples   uint64
+	first     time.Duration // of the first sample, CLOCK_MONOTONIC
 	comms     map[string]string
 	onTick    func()
 }
@@ -67,6 +68,9 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	c := r.counts[key]
 	c.samples++
 	c.weight += s.Weight
+	if r.samples == 0 || s.Time < r.first {
+		r.first = s.Time
+	}
 	r.counts[key] = c
 	r.samples++
 }
@@ -97,6 +101,9 @@ func (r *Recorder) Tick() {
 
 // Samples is the number of samples so far.
 func (r *Recorder) Samples() uint64 { return r.samples }
+
+// FirstSample is when the first sample was taken, CLOCK_MONOTONIC; 0 without one.
+func (r *Recorder) FirstSample() time.Duration { return r.first }
 
 // Close closes the files.
 func (r *Recorder) Close() { r.objects.close() }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/proc"
 )
 
 // Stacks says how whole the stacks of a profile are. Every sample is counted once under one reason.
@@ -31,6 +32,7 @@ func (s *Stacks) add(st namedStack, samples uint64) {
 // Summary is what --summary writes; its JSON is part of the outside contract.
 type Summary struct {
 	DurationSeconds float64                 `json:"duration_seconds"`
+	StartSeconds    float64                 `json:"start_seconds"` // from our exec to the first sample; 0 without one
 	CPUs            int                     `json:"cpus"`
 	Events          map[string]EventSummary `json:"events"`
 	Overhead        Overhead                `json:"overhead"`
@@ -104,7 +106,21 @@ func peakRSS() uint64 {
 	return 0
 }
 
-// Lost is the sum over all reasons.
+// SinceStart is the time from this process's exec to t, which is CLOCK_MONOTONIC; exact to 10 ms, as /proc tells it.
+func SinceStart(fs proc.FS, t time.Duration) time.Duration {
+	self, err := fs.Process(os.Getpid())
+	if err != nil {
+		return 0
+	}
+	var mono, boot unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
+		return 0
+	}
+	slept := time.Duration(boot.Nano() - mono.Nano()) // the clocks differ by the time the machine was suspended
+	return t + slept - time.Duration(self.StartTicks*nsPerTick)
+}
+
+// LostTotal is the sum over all reasons.
 func (e EventSummary) LostTotal() uint64 {
 	var n uint64
 	for _, v := range e.Lost {
