@@ -54,6 +54,7 @@ It exits with 0 if CPU profiling works and with 4 if it does not.`,
 		Example: "  sudo ebpfprof doctor\n  ebpfprof doctor --json | jq '.events[] | select(.status == \"fails\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			facts := doctor.Gather("/") // before probes raise the memlock limit
 			var probes []doctor.Probe
 			for _, r := range probe.Run(cmd.Context(), probe.Options{}) {
 				probes = append(probes, doctorProbe(r))
@@ -62,7 +63,7 @@ It exits with 0 if CPU profiling works and with 4 if it does not.`,
 			if err != nil {
 				exe = "" // the report then shows a placeholder
 			}
-			report := doctor.Diagnose(doctor.Gather("/"), probes, doctor.Options{Executable: exe, Recordable: recordableEvents()})
+			report := doctor.Diagnose(facts, probes, doctor.Options{Executable: exe, Recordable: recordableEvents()})
 			return writeReport(cmd.OutOrStdout(), report, asJSON)
 		},
 	}

@@ -209,6 +209,9 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 		Events:          map[string]agent.EventSummary{r.event.Name: agent.NewEventSummary(counters, stacks)},
 		Overhead:        agent.MeasureOverhead(counters.RunTime, kernelBytes),
 	}
+	if first := r.recorder.FirstSample(); first > 0 {
+		summary.StartSeconds = agent.SinceStart(r.fs, first).Seconds()
+	}
 	failed = errors.Join(failed, r.writeSummary(summary))
 	if !r.quiet {
 		r.report(summary, counters)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// threads N SECONDS [NAME DELAY]: N threads in spin_thread besides the main thread, which sleeps. After
+// DELAY seconds each thread takes the name NAME-i.
+#include <pthread.h>
+#include <sys/prctl.h>
+#include "spend.h"
+
+SPEND(spin_thread)
+
+static double seconds, delay;
+static const char *name;
+
+static void *run(void *arg)
+{
+	char own[16];
+	spend(spin_thread, CLOCK_MONOTONIC, name ? delay : seconds);
+	if (name) {
+		snprintf(own, sizeof own, "%s-%d", name, (int)(long)arg);
+		prctl(PR_SET_NAME, own);
+		spend(spin_thread, CLOCK_MONOTONIC, seconds - delay);
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int n = number(argc, argv, 1, 2);
+	pthread_t threads[64];
+
+	seconds = number(argc, argv, 2, 60);
+	name = argc > 3 ? argv[3] : NULL;
+	delay = number(argc, argv, 4, 1);
+	if (n > 64)
+		return 2;
+	for (int i = 0; i < n; i++)
+		if (pthread_create(&threads[i], NULL, run, (void *)(long)i))
+			return 1;
+	ready();
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
