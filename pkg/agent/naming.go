@@ -35,17 +35,20 @@ type namedStack struct {
 
 // naming is the places of all frames of one profile.
 type naming struct {
+	stacks *stacks
 	places map[frame]*place
 	module func(frame) string
+	done   map[uint32]namedStack // by number of the stack
 }
 
 // name looks up every distinct frame, object by object, so that one index is held at a time.
 func (r *Recorder) name() *naming {
-	n := &naming{places: map[frame]*place{}, module: r.objects.moduleOf}
-	for i := range r.stacks.list {
-		for _, f := range r.stacks.list[i].frames {
-			n.places[f] = nil
-		}
+	n := &naming{
+		stacks: r.stacks, places: map[frame]*place{}, module: r.objects.moduleOf,
+		done: map[uint32]namedStack{},
+	}
+	for _, node := range r.stacks.nodes[1:] {
+		n.places[node.frame] = nil
 	}
 	frames := slices.Sorted(maps.Keys(n.places))
 	for len(frames) > 0 {
@@ -88,18 +91,35 @@ func (n *naming) nameObject(index int, frames []frame, o *objects) {
 }
 
 func (n *naming) nameKernel(frames []frame) {
-	var k *symbolize.Kernel
-	if f, err := os.Open("/proc/kallsyms"); err == nil {
-		k, _ = symbolize.ReadKernel(f) // hidden addresses: frames keep theirs
-		f.Close()
+	addrs := make([]uint64, len(frames))
+	for i, f := range frames {
+		addrs[i] = uint64(f)
 	}
-	for _, f := range frames {
-		p := &place{mapping: profile.Mapping{File: profile.KernelMapping}, addr: uint64(f)}
-		if k != nil {
-			p.frames = k.Frames(uint64(f))
+	names := kernelNames(addrs)
+	for i, f := range frames {
+		n.places[f] = &place{
+			mapping: profile.Mapping{File: profile.KernelMapping}, addr: addrs[i], frames: names(i),
 		}
-		n.places[f] = p
 	}
+}
+
+// kernelNames asks the kernel for names, by program or by file. Where neither tells, frames keep their addresses.
+func kernelNames(addrs []uint64) func(i int) []profile.Frame {
+	if names, _, err := loader.KernelNames(addrs); err == nil {
+		return func(i int) []profile.Frame {
+			if names[i] == "" {
+				return nil
+			}
+			return []profile.Frame{{Name: names[i]}}
+		}
+	}
+	if f, err := os.Open("/proc/kallsyms"); err == nil {
+		defer f.Close()
+		if k, err := symbolize.ReadKernel(f); err == nil {
+			return func(i int) []profile.Frame { return k.Frames(addrs[i]) }
+		}
+	}
+	return func(int) []profile.Frame { return nil }
 }
 
 // nameFile names frames of one object; obj is nil when it could not be read.
@@ -147,11 +167,16 @@ func (t *objects) moduleOf(f frame) string {
 	}
 }
 
-// stack makes the locations of st, and checks that a stack that claims to be complete is: a frame pointer of 0 may
-// be any register's content in code that keeps none.
-func (n *naming) stack(b *profile.Builder, st stack) namedStack {
-	out := namedStack{end: st.end, frames: len(st.frames)}
-	for _, f := range st.frames {
+// stack makes the locations of the stack with number id, and checks that a stack that claims to be complete is: a
+// frame pointer of 0 may be any register's content in code that keeps none.
+func (n *naming) stack(b *profile.Builder, id uint32) namedStack {
+	if out, ok := n.done[id]; ok {
+		return out
+	}
+	st := n.stacks.list[id]
+	frames := n.stacks.appendFrames(nil, st)
+	out := namedStack{end: st.end, frames: len(frames)}
+	for _, f := range frames {
 		p := n.places[f]
 		if len(p.frames) > 0 && !p.jit {
 			out.symbolized++
@@ -159,8 +184,8 @@ func (n *naming) stack(b *profile.Builder, st stack) namedStack {
 		out.locations = append(out.locations, b.Location(p.mapping, p.addr, p.frames))
 	}
 	var last frame
-	if len(st.frames) > 0 {
-		last = st.frames[len(st.frames)-1]
+	if len(frames) > 0 {
+		last = frames[len(frames)-1]
 	}
 	if st.end == loader.EndComplete && !n.places[last].root {
 		out.end = loader.EndNoUnwindInfo
@@ -168,6 +193,7 @@ func (n *naming) stack(b *profile.Builder, st stack) namedStack {
 	if marker := n.marker(out.end, last); marker != "" {
 		out.locations = append(out.locations, b.Marker(marker))
 	}
+	n.done[id] = out
 	return out
 }
 

@@ -115,7 +115,7 @@ func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...
 	var sum Stacks
 	for _, key := range sortedKeys(r.counts) {
 		c := r.counts[key]
-		st := named.stack(b, r.stacks.list[key.stack])
+		st := named.stack(b, key.stack)
 		sum.add(st, c.samples)
 		p := r.processes.list[key.process]
 		labels := profile.Labels{

@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"encoding/binary"
-
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
@@ -29,44 +27,72 @@ func newFrame(index int, offset uint64) frame {
 
 func (f frame) index() int     { return int(f >> offsetBits) }
 func (f frame) offset() uint64 { return uint64(f) & offsetMask }
-func (f frame) isKernel() bool { return f.index() == kernelIndex }
 
-// A stack is the frames of a distinct stack, leaf first, kernel before user.
+// A node is one frame of a tree of stacks, whose root is node 0: stacks share the nodes of their common callers.
+type node struct {
+	parent uint32
+	frame  frame
+}
+
+// A stack is where a distinct stack ends in the tree, and how.
 type stack struct {
-	frames []frame
-	end    loader.End
+	leaf uint32 // node
+	end  loader.End
 }
 
 // stacks holds each distinct stack once.
 type stacks struct {
-	ids  map[string]uint32
-	list []stack
-	key  []byte // reused
-	buf  []frame
+	nodes    []node
+	children map[node]uint32
+	ids      map[stack]uint32
+	list     []stack
+	indexes  []int // of the objects of one sample's mappings, reused
 }
 
-func newStacks() *stacks { return &stacks{ids: map[string]uint32{}} }
+func newStacks() *stacks {
+	return &stacks{nodes: make([]node, 1), children: map[node]uint32{}, ids: map[stack]uint32{}}
+}
 
 // add returns the number of s's stack.
 func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
-	t.buf = t.buf[:0]
-	for i, addr := range s.Kernel {
-		t.buf = append(t.buf, frame(callSite(addr, i)))
+	t.indexes = t.indexes[:0]
+	for i := range s.VMAs {
+		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], o))
 	}
-	for i, addr := range s.User {
-		t.buf = append(t.buf, locate(callSite(addr, i), s.VMAs, o))
+	var at uint32
+	for i := len(s.User) - 1; i >= 0; i-- {
+		at = t.child(at, t.locate(callSite(s.User[i], i), s.VMAs))
 	}
-	t.key = append(t.key[:0], byte(s.End))
-	for _, f := range t.buf {
-		t.key = binary.NativeEndian.AppendUint64(t.key, uint64(f))
+	for i := len(s.Kernel) - 1; i >= 0; i-- {
+		at = t.child(at, frame(callSite(s.Kernel[i], i)))
 	}
-	if id, ok := t.ids[string(t.key)]; ok {
-		return id
+	st := stack{at, s.End}
+	id, ok := t.ids[st]
+	if !ok {
+		id = uint32(len(t.list))
+		t.list = append(t.list, st)
+		t.ids[st] = id
 	}
-	id := uint32(len(t.list))
-	t.list = append(t.list, stack{frames: append([]frame(nil), t.buf...), end: s.End})
-	t.ids[string(t.key)] = id
 	return id
+}
+
+func (t *stacks) child(parent uint32, f frame) uint32 {
+	n := node{parent, f}
+	id, ok := t.children[n]
+	if !ok {
+		id = uint32(len(t.nodes))
+		t.nodes = append(t.nodes, n)
+		t.children[n] = id
+	}
+	return id
+}
+
+// appendFrames appends the frames of st to to, leaf first, kernel before user.
+func (t *stacks) appendFrames(to []frame, st stack) []frame {
+	for at := st.leaf; at != 0; at = t.nodes[at].parent {
+		to = append(to, t.nodes[at].frame)
+	}
+	return to
 }
 
 // callSite turns a return address into an address within the call. The leaf is exact already.
@@ -77,19 +103,29 @@ func callSite(addr uint64, depth int) uint64 {
 	return addr
 }
 
-func locate(addr uint64, vmas []loader.VMA, o *objects) frame {
+func indexOf(v *loader.VMA, o *objects) int {
+	switch v.Kind {
+	case loader.VMAFile:
+		return o.index(v.File)
+	case loader.VMAVDSO:
+		return vdsoIndex
+	}
+	return jitIndex
+}
+
+func (t *stacks) locate(addr uint64, vmas []loader.VMA) frame {
 	for i := range vmas {
 		v := &vmas[i]
 		if addr < v.Start || addr >= v.End {
 			continue
 		}
-		switch v.Kind {
-		case loader.VMAFile:
-			return newFrame(o.index(v.File), addr-v.Start+v.Offset)
-		case loader.VMAVDSO:
+		switch index := t.indexes[i]; index {
+		case jitIndex:
+			return newFrame(jitIndex, 0)
+		case vdsoIndex:
 			return newFrame(vdsoIndex, addr-v.Start)
 		default:
-			return newFrame(jitIndex, 0)
+			return newFrame(index, addr-v.Start+v.Offset)
 		}
 	}
 	return newFrame(unknownIndex, addr)

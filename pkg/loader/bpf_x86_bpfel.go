@@ -97,6 +97,12 @@ const (
 	bpfProfFilterPROF_FILTER_CGROUP  bpfProfFilter = 3
 )
 
+type bpfProfKsym struct {
+	_    structs.HostLayout
+	Addr uint64
+	Name [248]uint8
+}
+
 type bpfProfRecordType uint32
 
 const (
@@ -155,10 +161,12 @@ const (
 	bpfMapComms       = "comms"
 	bpfMapCounters    = "counters"
 	bpfMapFiles       = "files"
+	bpfMapKsyms       = "ksyms"
 	bpfMapRing        = "ring"
 	bpfMapScratches   = "scratches"
 	bpfMapTargets     = "targets"
 	bpfProgCpuEvent   = "cpu_event"
+	bpfProgKsymNames  = "ksym_names"
 	bpfProgTargetFork = "target_fork"
 	bpfProgTargetFree = "target_free"
 	bpfVarConfig      = "config"
@@ -212,6 +220,7 @@ type bpfSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
 	CpuEvent   *ebpf.ProgramSpec `ebpf:"cpu_event"`
+	KsymNames  *ebpf.ProgramSpec `ebpf:"ksym_names"`
 	TargetFork *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TargetFree *ebpf.ProgramSpec `ebpf:"target_free"`
 }
@@ -224,6 +233,7 @@ type bpfMapSpecs struct {
 	Comms     *ebpf.MapSpec `ebpf:"comms"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
 	Files     *ebpf.MapSpec `ebpf:"files"`
+	Ksyms     *ebpf.MapSpec `ebpf:"ksyms"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
@@ -265,6 +275,7 @@ type bpfMaps struct {
 	Comms     *ebpf.Map `ebpf:"comms"`
 	Counters  *ebpf.Map `ebpf:"counters"`
 	Files     *ebpf.Map `ebpf:"files"`
+	Ksyms     *ebpf.Map `ebpf:"ksyms"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
 	Targets   *ebpf.Map `ebpf:"targets"`
@@ -276,6 +287,7 @@ func (m *bpfMaps) Close() error {
 		m.Comms,
 		m.Counters,
 		m.Files,
+		m.Ksyms,
 		m.Ring,
 		m.Scratches,
 		m.Targets,
@@ -299,6 +311,7 @@ type bpfVariables struct {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
 	CpuEvent   *ebpf.Program `ebpf:"cpu_event"`
+	KsymNames  *ebpf.Program `ebpf:"ksym_names"`
 	TargetFork *ebpf.Program `ebpf:"target_fork"`
 	TargetFree *ebpf.Program `ebpf:"target_free"`
 }
@@ -306,6 +319,7 @@ type bpfPrograms struct {
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.CpuEvent,
+		p.KsymNames,
 		p.TargetFork,
 		p.TargetFree,
 	)
