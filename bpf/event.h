@@ -43,9 +43,9 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	s->sample.flags = 0;
 	s->sample.tgid = id >> 32;
 	s->sample.tid = id;
-	if (config.ns_level) {
-		s->sample.tgid = namespaced(BPF_CORE_READ(task, group_leader, thread_pid));
-		s->sample.tid = namespaced(BPF_CORE_READ(task, thread_pid));
+	if (config.namespaced) {
+		s->sample.tgid = namespaced((u64)BPF_CORE_READ(task, group_leader, thread_pid));
+		s->sample.tid = namespaced((u64)BPF_CORE_READ(task, thread_pid));
 	}
 	bpf_get_current_comm(s->sample.comm, sizeof(s->sample.comm));
 	verdict = s->sample.tgid ? target_verdict(task, id >> 32, &s->sample) : VERDICT_NO;

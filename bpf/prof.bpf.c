@@ -12,6 +12,7 @@
 #include "vma.h"
 #include "walk.h"
 #include "event.h"
+#include "ksym.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -26,8 +26,8 @@ enum prof_filter {
 /* Set by the loader before the programs are loaded. */
 struct prof_config {
 	u32 filter; /* enum prof_filter */
-	u32 ns_level; /* depth of the profiler's PID namespace, 0 = initial */
-	u32 ns_inum; /* its inode number */
+	u32 namespaced; /* the profiler's PID namespace is not the initial one */
+	u32 ns_inum; /* the inode number of the profiler's PID namespace */
 	s32 cgroup_hierarchy; /* 0 = v2, else the ID in the first field of /proc/PID/cgroup */
 	u32 thread_size; /* bytes of a kernel stack: user registers lie at its end */
 	u32 page_shift;
@@ -139,6 +139,15 @@ struct prof_target {
 	u32 undecided; /* 0: a target; 1: as comm's verdict says */
 	u32 pad;
 	u8 comm[PROF_COMM_LEN];
+};
+
+/* Kernel addresses named by one run, and room for a name as %pS prints it: KSYM_NAME_LEN is 512, but
+ * compilers' names are far shorter. */
+#define PROF_KSYMS 256
+#define PROF_KSYM_LEN 248
+struct prof_ksym {
+	u64 addr; /* 0 ends the list */
+	u8 name[PROF_KSYM_LEN];
 };
 
 _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");

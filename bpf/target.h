@@ -5,6 +5,7 @@
 #define NS_PER_TICK 10000000ULL /* USER_HZ = 100, as in /proc/PID/stat */
 #define CGROUP_HIERARCHIES 16 /* twelve controllers, name=systemd, v2 */
 #define CGROUP_DEPTH 32 /* deeper nesting than any runtime makes */
+#define PID_LEVELS 33 /* MAX_PID_NS_LEVEL + 1 */
 
 enum verdict { VERDICT_NO, VERDICT_YES, VERDICT_UNDECIDED };
 
@@ -13,21 +14,26 @@ static __always_inline u64 start_of(struct task_struct *task)
 	return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-/* The number of pid in the profiler's PID namespace; 0 where it has none. */
-static __always_inline u32 namespaced(struct pid *pid)
+/* The number of pid in the profiler's PID namespace; 0 where it has none. Searched by the namespace's inode: how deep it
+ * is cannot be told from inside. Global, so that the verifier checks the loop once. */
+__noinline u32 namespaced(u64 pid_ptr)
 {
-	struct upid up = {};
-	u32 level = config.ns_level;
+	struct pid *pid = (void *)pid_ptr;
+	u32 level = BPF_CORE_READ(pid, level);
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
-		return 0;
-	/* An array index is not relocated, so step by the kernel's own size of an entry. */
-	bpf_probe_read_kernel(&up, sizeof(up),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid));
-	if (!up.ns || BPF_CORE_READ(up.ns, ns.inum) != config.ns_inum)
-		return 0;
-	return up.nr;
+	for (u32 i = 0; i < PID_LEVELS; i++) {
+		struct upid up = {};
+
+		if (i > level)
+			break;
+		/* An array index is not relocated, so step by the kernel's own size of an entry. */
+		bpf_probe_read_kernel(&up, sizeof(up),
+				      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+					      i * bpf_core_type_size(struct upid));
+		if (up.ns && BPF_CORE_READ(up.ns, ns.inum) == config.ns_inum)
+			return up.nr;
+	}
+	return 0;
 }
 
 static __always_inline bool in_cgroups(struct task_struct *task)
@@ -70,8 +76,8 @@ static __always_inline struct prof_target *find_target(struct task_struct *leade
 	u64 ticks = BPF_CORE_READ(leader, start_boottime) / NS_PER_TICK;
 	struct prof_target *t = bpf_map_lookup_elem(&targets, &tgid);
 
-	if (!t && config.ns_level) {
-		u32 key = namespaced(BPF_CORE_READ(leader, thread_pid)) | PROF_KEY_NAMESPACED;
+	if (!t && config.namespaced) {
+		u32 key = namespaced((u64)BPF_CORE_READ(leader, thread_pid)) | PROF_KEY_NAMESPACED;
 
 		t = bpf_map_lookup_elem(&targets, &key);
 	}

@@ -79,13 +79,13 @@ func (r *recording) open() error {
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
-	inode, level, err := r.fs.PIDNamespace()
+	inode, _, err := r.fs.PIDNamespace()
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
 	r.sampler, err = loader.Open(loader.Options{
 		Event: r.event, Filter: filter, RingBytes: r.ringBytes,
-		Namespace: loader.Namespace{Level: level, Inode: inode},
+		Namespace: inode,
 	})
 	if errors.Is(err, loader.ErrKernel) {
 		return &exitError{exitUnsupported, fmt.Errorf("%w\nRun 'ebpfprof doctor' to see what this machine lacks", err)}

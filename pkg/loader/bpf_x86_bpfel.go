@@ -28,7 +28,7 @@ type bpfProfCommKey struct {
 type bpfProfConfig struct {
 	_               structs.HostLayout
 	Filter          uint32
-	NsLevel         uint32
+	Namespaced      uint32
 	NsInum          uint32
 	CgroupHierarchy int32
 	ThreadSize      uint32

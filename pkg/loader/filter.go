@@ -55,7 +55,7 @@ func (s *Sampler) install() error {
 // PID namespace; startTicks is field 22 of /proc/PID/stat, or 0 for whoever has that number.
 func (s *Sampler) AddTarget(pid int, startTicks uint64) error {
 	key := uint32(pid)
-	if s.ns.Level > 0 {
+	if s.inner {
 		key |= namespacedKey
 	}
 	err := s.coll.Maps[bpfMapTargets].Put(key, &bpfProfTarget{StartTicks: startTicks})

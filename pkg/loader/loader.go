@@ -22,18 +22,16 @@ import (
 
 // Options says what to sample. The zero value of a field is its default.
 type Options struct {
-	Event     Event
-	Filter    Filter
-	Namespace Namespace
+	Event  Event
+	Filter Filter
+	// Namespace is the inode of the profiler's PID namespace, /proc/self/ns/pid. 0 is the initial one.
+	Namespace uint64
 	// RingBytes is the size of the ring, a power of two of at least a page. 0: see ringBytes.
 	RingBytes int
 }
 
-// Namespace is the profiler's own PID namespace. The zero value is the initial one.
-type Namespace struct {
-	Level int    // depth, 0 = initial
-	Inode uint64 // of /proc/self/ns/pid
-}
+// initPIDNamespace is the inode of the initial PID namespace (include/linux/proc_ns.h).
+const initPIDNamespace = 0xEFFFFFFC
 
 // ErrKernel wraps the errors that mean "this kernel, or these privileges, cannot do it".
 var ErrKernel = errors.New("kernel or privilege missing")
@@ -42,7 +40,7 @@ var ErrKernel = errors.New("kernel or privilege missing")
 type Sampler struct {
 	event    Event
 	filter   Filter
-	ns       Namespace
+	inner    bool // our PID namespace is not the initial one
 	coll     *ebpf.Collection
 	reader   *ringbuf.Reader
 	hooks    []closer
@@ -97,7 +95,7 @@ func Open(o Options) (*Sampler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
 	}
-	s := &Sampler{event: o.Event, filter: o.Filter, ns: o.Namespace, coll: coll, stopped: make(chan struct{})}
+	s := &Sampler{event: o.Event, filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)
@@ -110,6 +108,8 @@ func Open(o Options) (*Sampler, error) {
 	return s, nil
 }
 
+func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPIDNamespace }
+
 // configure fits the object to one run: constants, map sizes, and no program or room that is not used.
 func configure(spec *ebpf.CollectionSpec, o Options) error {
 	if o.Filter.Kind != FilterProcess && o.Filter.Kind != FilterComm {
@@ -121,14 +121,17 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		spec.Maps[bpfMapComms].MaxEntries = 1
 	}
 	spec.Maps[bpfMapRing].MaxEntries = uint32(o.RingBytes)
-	var weight uint32
+	var weight, inner uint32
+	if o.inner() {
+		inner = 1
+	}
 	if o.Event.IsTime() {
 		weight = 1
 	}
 	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{
 		Filter:          uint32(o.Filter.Kind),
-		NsLevel:         uint32(o.Namespace.Level),
-		NsInum:          uint32(o.Namespace.Inode),
+		Namespaced:      inner,
+		NsInum:          uint32(o.Namespace),
 		CgroupHierarchy: int32(o.Filter.CgroupHierarchy),
 		ThreadSize:      threadSize(),
 		PageShift:       uint32(bits.TrailingZeros(uint(os.Getpagesize()))),
