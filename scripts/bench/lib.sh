@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$(mktemp -d)
-ebpfprof=$PWD/bin/ebpfprof
+export ebpfprof=$PWD/bin/ebpfprof
 load=()
 
 finish() {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# main-job.sh: the whole machine for 10 s while a C program, a Go program, PostgreSQL under pgbench and dd run; what
-# go tool pprof says of it.
+# main-job.sh [DIR]: the whole machine for 10 s while a C program, a Go program, PostgreSQL under pgbench and dd run; what
+# go tool pprof says of it. With DIR, the files stay there.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+out=${1:-$work}
 postgres=$(find /usr/lib/postgresql -name initdb -printf '%h\n' | sort -V | tail -1)
 chmod 755 "$work"
 install -d -o postgres "$work/db"
@@ -23,5 +24,5 @@ load+=($!)
 dd if=/dev/zero of=/dev/null bs=1M count=1000000000 2>/dev/null &
 load+=($!)
 sleep 1
-"$ebpfprof" record -a -d 10s -o "$work/p.pb.gz" -o "$work/p.svg"
-go tool pprof -top -nodecount=40 "$work/p.pb.gz" 2>/dev/null
+"$ebpfprof" record -a -d 10s -o "$out/main-job.pb.gz" -o "$out/main-job.svg" -o "$out/main-job.txt"
+go tool pprof -top -nodecount=40 "$out/main-job.pb.gz" 2>/dev/null
