@@ -78,8 +78,8 @@ struct prof_scratch {
 	u64 words[PROF_WORDS + PROF_VMAS * PROF_VMA_WORDS];
 	struct prof_vma vmas[PROF_VMAS];
 	struct prof_walk walk;
-	struct pt_regs
-		regs; /* of user mode. Here, and pivots too, because programs have 512 bytes of stack */
+	/* Of user mode. Here, and what follows too, because programs have 512 bytes of stack. */
+	struct pt_regs regs;
 	u64 pivots[MAPLE_RANGE_PIVOTS];
 	struct prof_file file;
 };

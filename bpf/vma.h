@@ -21,7 +21,7 @@ __noinline int maple_step(u64 addr)
 	u64 node, pivot_at, slot_at, i;
 	u32 type, n;
 
-	if (!s)
+	if (!s || !bpf_core_field_exists(struct mm_struct, mm_mt))
 		return 1;
 	node = s->walk.entry & ~MAPLE_NODE_MASK;
 	type = (s->walk.entry >> 3) & 15;
@@ -112,6 +112,10 @@ __noinline int vma_of(u64 addr)
 		}
 	}
 
+	/* verifier: 6.1 checks all that follows once for each exit of the loop, with n a constant of each, and gives
+	 * up after a million instructions. Loaded anew, n is unknown, and the paths are one. */
+	barrier();
+	n = s->sample.vmas;
 	mm = s->walk.mm;
 	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr)
 					       : vma_in_rbtree(mm, addr);
@@ -119,6 +123,8 @@ __noinline int vma_of(u64 addr)
 		return VMA_NONE;
 	if (n >= PROF_VMAS)
 		return VMA_TABLE_FULL;
+	barrier_var(n);
+	n &= PROF_VMAS - 1;
 	v = &s->vmas[n];
 	v->start = BPF_CORE_READ(vma, vm_start);
 	v->end = BPF_CORE_READ(vma, vm_end);

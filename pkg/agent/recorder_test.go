@@ -163,7 +163,7 @@ func TestProcessesKeepReusedNumbersApart(t *testing.T) {
 	if r.processes.add(a) == r.processes.add(b) {
 		t.Error("two processes under one number")
 	}
-	if r.processes.add(a) != r.processes.add(a) {
+	if first := r.processes.add(a); first != r.processes.add(a) {
 		t.Error("one process under two numbers")
 	}
 }
