@@ -64,6 +64,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	s->sample.start_ns = start_of(task);
 	s->sample.weight = config.fixed_weight ?: ctx->sample_period;
 	s->sample.user_frames = 0;
+	s->sample.depth = 0;
 	s->sample.vmas = 0;
 	s->sample.kernel_frames = 0;
 	if (!user_mode(&ctx->regs)) {

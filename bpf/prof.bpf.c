@@ -10,6 +10,9 @@
 #include "target.h"
 #include "file.h"
 #include "vma.h"
+#include "rule.h"
+#include "regs.h"
+#include "cfi.h"
 #include "walk.h"
 #include "event.h"
 #include "ksym.h"
@@ -17,6 +20,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* BTF keeps only types that something names, and bpf2go reads them there. */
+const struct prof_block *type_block __attribute__((unused));
 const struct prof_comm *type_comm __attribute__((unused));
 const enum prof_end *type_end __attribute__((unused));
 const enum prof_filter *type_filter __attribute__((unused));

@@ -4,8 +4,12 @@
 
 /* Kernel frames of one stack: the kernel's own default limit (kernel.perf_event_max_stack). */
 #define PROF_KERNEL_FRAMES 127
-/* User frames of one stack; deeper stacks end in PROF_END_TRUNCATED. */
+/* User frames of one record. */
 #define PROF_USER_FRAMES 1024
+/* Of a deeper stack, the leaf half and the root half are kept. Frames that are walked at most: a bound for the time
+ * in an interrupt, about a millisecond. */
+#define PROF_HALF (PROF_USER_FRAMES / 2)
+#define PROF_MAX_DEPTH 16384
 /* Distinct mappings that one stack may touch. */
 #define PROF_VMAS 32
 #define PROF_VMA_WORDS 6
@@ -60,7 +64,7 @@ enum prof_record_type {
 enum prof_end {
 	PROF_END_COMPLETE = 0, /* at the root of the thread */
 	PROF_END_KERNEL_THREAD = 1, /* there is no user part */
-	PROF_END_TRUNCATED = 2, /* more than PROF_USER_FRAMES */
+	PROF_END_TRUNCATED = 2, /* more than PROF_MAX_DEPTH frames */
 	PROF_END_NO_UNWIND_INFO = 3, /* no plausible frame pointer and no other rule */
 	PROF_END_UNREADABLE = 4, /* stack memory not resident */
 	PROF_END_NO_MAPPING = 5, /* the address is in no executable mapping */
@@ -104,11 +108,17 @@ struct prof_sample {
 	u8 flags;
 	u8 comm[PROF_COMM_LEN]; /* the thread's name */
 	u8 origin[PROF_COMM_LEN]; /* with PROF_FLAG_ORIGIN: an ancestor's name at fork */
+	u32 depth; /* user frames walked. Over PROF_USER_FRAMES: of the later half, the record has the last ones, in turn */
+	u32 pad;
 };
 
 /* The name has no verdict yet: user space decides, and keeps or drops the sample. */
 #define PROF_FLAG_UNDECIDED 1
 #define PROF_FLAG_ORIGIN 2
+/* Unwind information says that the outermost frame is the root. */
+#define PROF_FLAG_CERTAIN 4
+/* A frame without a rule was taken by its frame pointer. */
+#define PROF_FLAG_GUESSED 8
 
 /* A file that was seen for the first time. */
 struct prof_file {
@@ -141,6 +151,32 @@ struct prof_target {
 	u8 comm[PROF_COMM_LEN];
 };
 
+/* A block of an object's unwind table: PROF_BLOCK_ROWS rows, or PROF_BLOCK_RULES rules. A table is its rules' blocks and
+ * then its rows' blocks. A row holds from its file offset to the next row's; unused rows have PROF_NO_ROW. */
+#define PROF_BLOCK_ROWS 128
+#define PROF_BLOCK_RULES 64
+#define PROF_NO_ROW 0xffffffffU
+struct prof_block {
+	union {
+		struct {
+			u32 pc[PROF_BLOCK_ROWS];
+			u16 rule[PROF_BLOCK_ROWS];
+		};
+		u64 rules[PROF_BLOCK_RULES]; /* as pkg/unwind's Rule.Encode */
+	};
+};
+
+/* An object that has a table. */
+struct prof_object {
+	u64 used_ns; /* last sample that touched it, CLOCK_MONOTONIC */
+	u32 table; /* in the map tables */
+	u32 id; /* never used twice, so that no cache needs to be cleared */
+	u32 rule_blocks, row_blocks;
+};
+
+#define PROF_TABLES 4096
+#define PROF_CACHED 1024 /* rules remembered by each CPU, a power of two */
+
 /* Kernel addresses named by one run, and room for a name as %pS prints it: KSYM_NAME_LEN is 512, but
  * compilers' names are far shorter. */
 #define PROF_KSYMS 256
@@ -151,5 +187,6 @@ struct prof_ksym {
 };
 
 _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");
-_Static_assert(sizeof(struct prof_sample) == 80, "no padding in a sample");
+_Static_assert(sizeof(struct prof_sample) == 88, "no padding in a sample");
+_Static_assert(sizeof(struct prof_block) == 768, "no padding in a block");
 _Static_assert(sizeof(struct prof_file_id) == 24, "no padding in a file's key");

@@ -86,6 +86,24 @@ static __always_inline s64 mtime_of(struct inode *inode)
 	return BPF_CORE_READ((struct inode___v510 *)inode, i_mtime.tv_sec);
 }
 
+/* Notes where the rules of mapping n's object are. The vDSO's are under the key of no file. */
+static __always_inline void take_rules(struct prof_scratch *s, u32 n)
+{
+	struct prof_object *o = NULL;
+
+	if (s->vmas[n].offset >> 56 != PROF_VMA_ANON)
+		o = bpf_map_lookup_elem(&objects, &s->vmas[n].file);
+	if (!o) {
+		s->rules[n].row_blocks = 0;
+		return;
+	}
+	o->used_ns = s->sample.time_ns;
+	s->rules[n].table = o->table;
+	s->rules[n].id = o->id;
+	s->rules[n].rule_blocks = o->rule_blocks;
+	s->rules[n].row_blocks = o->row_blocks;
+}
+
 /* Finds the executable mapping of addr and enters it in the scratch's table; returns its place there. Global, so
  * that the verifier checks the tree walk once. */
 __noinline int vma_of(u64 addr)
@@ -146,6 +164,7 @@ __noinline int vma_of(u64 addr)
 		kind = PROF_VMA_VDSO;
 	}
 	v->offset = (v->offset & ((1ULL << 56) - 1)) | (u64)kind << 56;
+	take_rules(s, n & (PROF_VMAS - 1));
 	s->sample.vmas = n + 1;
 	s->walk.last_vma = n;
 	return n;

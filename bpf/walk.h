@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The user part of a stack, by frame pointers. */
+/* The user part of a stack: by rules, and by frame pointers where there are none. */
 #pragma once
 
 #define PF_KTHREAD 0x00200000
@@ -11,65 +11,6 @@
 struct prof_frame {
 	u64 fp, ip;
 };
-
-#if defined(__TARGET_ARCH_x86)
-#define USER_CS 0x33
-static __always_inline bool user_mode(bpf_user_pt_regs_t *regs)
-{
-	return regs->cs & 3;
-}
-static __always_inline bool is_compat(struct pt_regs *regs)
-{
-	return (regs->cs & 0xffff) != USER_CS;
-}
-static __always_inline void take_regs(struct prof_walk *w, struct pt_regs *regs)
-{
-	w->ip = regs->ip;
-	w->sp = regs->sp;
-	w->fp = regs->bp;
-}
-#define STACK_PADDING 0
-#else
-#define PSR_MODE_MASK 0xf
-#define PSR_MODE32_BIT 0x10
-static __always_inline bool user_mode(bpf_user_pt_regs_t *regs)
-{
-	return (regs->pstate & PSR_MODE_MASK) == 0;
-}
-static __always_inline bool is_compat(struct pt_regs *regs)
-{
-	return regs->user_regs.pstate & PSR_MODE32_BIT;
-}
-static __always_inline void take_regs(struct prof_walk *w, struct pt_regs *regs)
-{
-	w->ip = regs->user_regs.pc;
-	w->sp = regs->user_regs.sp;
-	w->fp = regs->user_regs.regs[29];
-}
-#define STACK_PADDING 0
-#endif
-
-/* Return addresses may carry a pointer authentication code above 48 bits on arm64. */
-static __always_inline u64 plain_address(u64 addr)
-{
-#if defined(__TARGET_ARCH_arm64)
-	return addr & ((1ULL << 48) - 1);
-#else
-	return addr;
-#endif
-}
-
-static __always_inline long user_regs(struct task_struct *task, struct pt_regs *regs)
-{
-	void *at;
-
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		at = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	else
-		at = BPF_CORE_READ(task, stack) + config.thread_size - STACK_PADDING -
-		     sizeof(*regs);
-	return bpf_probe_read_kernel(regs, sizeof(*regs), at);
-}
 
 static __always_inline bool plausible_fp(struct prof_walk *w)
 {
@@ -88,53 +29,86 @@ static __always_inline int end_at(struct prof_scratch *s, u32 v)
 	return PROF_END_NO_UNWIND_INFO;
 }
 
+/* Goes to the caller by the frame pointer, in code without a rule. */
+static __always_inline int fp_step(struct prof_scratch *s)
+{
+	struct prof_walk *w = &s->walk;
+	struct prof_frame frame;
+
+	if (!w->fp_known)
+		return STEP_NO_RULE;
+	if (!w->fp)
+		return STEP_ROOT;
+	if (!plausible_fp(w))
+		return STEP_NO_RULE;
+	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)w->fp))
+		return STEP_UNREADABLE;
+	w->sp = w->fp + sizeof(frame);
+	w->fp = frame.fp;
+	w->ip = plain_address(frame.ip);
+	w->exact = false;
+	w->bx_known = false;
+	s->sample.flags |= PROF_FLAG_GUESSED;
+	return STEP_OK;
+}
+
+/* Where the next frame is entered: after PROF_HALF frames, the later ones replace each other in turn. */
+static __always_inline u32 frame_place(struct prof_sample *sample)
+{
+	u32 n = sample->depth;
+
+	if (n >= PROF_USER_FRAMES)
+		n = PROF_HALF + (n & (PROF_HALF - 1));
+	return sample->kernel_frames + n;
+}
+
 /* One frame: enters the address in the record and finds its caller. Returns 0 to go on. Global, so that the verifier
  * checks the body once and not once per frame. */
 __noinline int walk_step(void)
 {
 	struct prof_scratch *s = scratch();
-	struct prof_frame frame;
 	struct prof_walk *w;
-	u32 last, at;
-	int v;
+	u32 last;
+	u64 pc;
+	int v, step;
 
 	if (!s)
 		return 1;
 	w = &s->walk;
 	last = w->last_vma;
 	/* A return address may be the first byte after its function, so look at the call. */
-	v = vma_of(w->ip - !!s->sample.user_frames);
+	pc = w->ip - !w->exact;
+	v = w->ip ? vma_of(pc) : VMA_NONE;
 	if (v < 0) {
 		if (v == VMA_TABLE_FULL)
 			s->sample.end = PROF_END_MAPPINGS;
-		else /* the rule that gave this address was wrong */
-			s->sample.end =
-				s->sample.user_frames ? end_at(s, last) : PROF_END_NO_MAPPING;
+		else if (!s->sample.depth)
+			s->sample.end = PROF_END_NO_MAPPING;
+		else /* 0 ends the stacks of some runtimes; else the rule that gave this address was wrong */
+			s->sample.end = w->ip ? end_at(s, last) : PROF_END_COMPLETE;
 		return 1;
 	}
-	at = s->sample.kernel_frames + s->sample.user_frames;
-	s->words[at & (PROF_WORDS - 1)] = w->ip;
-	s->sample.user_frames++;
-	if (!w->fp) {
+	s->words[frame_place(&s->sample) & (PROF_WORDS - 1)] = pc;
+	s->sample.depth++;
+	if (v < PROF_VMAS) {
+		u64 at = pc - s->vmas[v].start + s->vmas[v].offset;
+
+		w->rule = rule_of(v, at & ((1ULL << 56) - 1));
+	}
+	step = w->rule ? cfi_step() : STEP_NO_RULE;
+	if (step == STEP_ROOT)
+		s->sample.flags |= PROF_FLAG_CERTAIN;
+	else if (step == STEP_NO_RULE)
+		step = fp_step(s);
+	if (step == STEP_OK)
+		return 0;
+	if (step == STEP_ROOT)
 		s->sample.end = PROF_END_COMPLETE;
-		return 1;
-	}
-	if (!plausible_fp(w)) {
-		s->sample.end = end_at(s, v);
-		return 1;
-	}
-	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)w->fp)) {
+	else if (step == STEP_UNREADABLE)
 		s->sample.end = PROF_END_UNREADABLE;
-		return 1;
-	}
-	if (!frame.ip) {
-		s->sample.end = PROF_END_COMPLETE;
-		return 1;
-	}
-	w->sp = w->fp + sizeof(frame);
-	w->fp = frame.fp;
-	w->ip = plain_address(frame.ip);
-	return 0;
+	else
+		s->sample.end = end_at(s, v);
+	return 1;
 }
 
 /* Up to WALK_CHUNK frames. A loop over a global function still costs the verifier each of its turns, so there are two. */
@@ -173,9 +147,11 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 	s->walk.mm = mm;
 	s->walk.vdso = (u64)BPF_CORE_READ(mm, context.vdso);
 	s->walk.last_vma = PROF_VMAS;
-	take_regs(&s->walk, regs);
+	enter_regs(s);
 	s->sample.end = PROF_END_TRUNCATED;
-	for (int i = 0; i < PROF_USER_FRAMES / WALK_CHUNK; i++)
+	for (int i = 0; i < PROF_MAX_DEPTH / WALK_CHUNK; i++)
 		if (walk_chunk())
 			break;
+	s->sample.user_frames =
+		s->sample.depth < PROF_USER_FRAMES ? s->sample.depth : PROF_USER_FRAMES;
 }

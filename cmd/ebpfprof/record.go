@@ -15,7 +15,10 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
-const defaultDuration = 10 * time.Second
+const (
+	defaultDuration = 10 * time.Second
+	maxBudgetMiB    = 16 << 10
+)
 
 // recordFlags is what the user asked for, as given.
 type recordFlags struct {
@@ -34,6 +37,7 @@ type recordFlags struct {
 	metrics   string
 	ringBytes int
 	asRoot    bool
+	budgetMiB int64
 	quiet     bool
 }
 
@@ -76,6 +80,7 @@ The output's extension decides its format; -o - writes to the standard output.`,
 	fl.StringVar(&f.summary, "summary", "", "write counts and overhead as JSON to `FILE`")
 	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
+	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no last line")
 	return cmd
@@ -90,6 +95,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	r := &recording{
 		command: command, duration: f.duration, summary: f.summary, metrics: f.metrics,
 		ringBytes: f.ringBytes, quiet: f.quiet, owner: invokingUser(),
+		unwindBudget: f.budgetMiB << 20,
 	}
 	if !f.asRoot {
 		r.runAs = r.owner
@@ -101,6 +107,9 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	}
 	if f.ringBytes != 0 && (f.ringBytes < os.Getpagesize() || f.ringBytes&(f.ringBytes-1) != 0 || f.ringBytes > 1<<30) {
 		return nil, usageError("--ring-bytes %d: want a power of two from %d to %d", f.ringBytes, os.Getpagesize(), 1<<30)
+	}
+	if f.budgetMiB < 0 || f.budgetMiB > maxBudgetMiB {
+		return nil, usageError("--unwind-budget %d: want 0 to %d MiB", f.budgetMiB, maxBudgetMiB)
 	}
 	var err error
 	if r.targets, err = f.targets(len(command) > 0); err != nil {

@@ -30,8 +30,10 @@ type recording struct {
 	metrics   string
 	ringBytes int
 	quiet     bool
-	owner     *account // of the files; nil: as we are
-	runAs     *account // of the command; nil: as we are
+	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
+	unwindBudget int64
+	owner        *account // of the files; nil: as we are
+	runAs        *account // of the command; nil: as we are
 
 	fs       proc.FS
 	sampler  *loader.Sampler
@@ -97,6 +99,9 @@ func (r *recording) open() error {
 	r.recorder = agent.NewRecorder(r.fs, r.event, r.sampler.Reannounce, func() {
 		r.progress.show(time.Since(r.started), r.recorder.Samples())
 	})
+	if r.unwindBudget > 0 {
+		r.recorder.Unwind(r.sampler, r.unwindBudget)
+	}
 	if err := r.targets.Seed(r.fs, r.sampler); err != nil {
 		r.sampler.Close()
 		return &exitError{exitFailed, err}
@@ -118,6 +123,7 @@ func (r *recording) start() error {
 			}
 		}
 	}
+	r.prepare()
 	r.started = time.Now()
 	if err := r.sampler.Start(); err != nil {
 		if r.child != nil {
@@ -129,6 +135,19 @@ func (r *recording) start() error {
 		r.child.release()
 	}
 	return nil
+}
+
+// prepareLimit bounds how long a start may wait for unwind tables.
+const prepareLimit = 100 * time.Millisecond
+
+// prepare compiles unwind tables ahead. A command that waits for us to begin can wait for them; for others, sampling
+// begins at once.
+func (r *recording) prepare() {
+	pids, limit := slices.Clone(r.targets.PIDs), time.Duration(0)
+	if r.child != nil {
+		pids, limit = append(pids, r.child.pid()), prepareLimit
+	}
+	r.recorder.Prepare(limit, pids...)
 }
 
 // eventError says what an event that cannot be opened means.

@@ -23,6 +23,7 @@ type place struct {
 	frames  []profile.Frame
 	root    bool // a thread starts here
 	jit     bool
+	gap     bool
 }
 
 // namedStack is a stack that is ready for the profile.
@@ -73,6 +74,8 @@ func (n *naming) nameObject(index int, frames []frame, o *objects) {
 			obj = nil
 		}
 		n.nameFile(obj, profile.VDSOMapping, frames)
+	case gapIndex:
+		n.places[frames[0]] = &place{gap: true}
 	case jitIndex, unknownIndex:
 		name := profile.JITMapping
 		if index == unknownIndex {
@@ -156,7 +159,7 @@ func (t *objects) moduleOf(f frame) string {
 	switch i := f.index(); i {
 	case kernelIndex:
 		return profile.KernelMapping
-	case jitIndex:
+	case jitIndex, gapIndex:
 		return profile.JITMapping
 	case vdsoIndex:
 		return profile.VDSOMapping
@@ -178,6 +181,11 @@ func (n *naming) stack(b *profile.Builder, id uint32) namedStack {
 	out := namedStack{end: st.end, frames: len(frames)}
 	for _, f := range frames {
 		p := n.places[f]
+		if p.gap {
+			out.frames--
+			out.locations = append(out.locations, b.Marker("["+loader.EndTruncated.String()+"]"))
+			continue
+		}
 		if len(p.frames) > 0 && !p.jit {
 			out.symbolized++
 		}
@@ -187,11 +195,14 @@ func (n *naming) stack(b *profile.Builder, id uint32) namedStack {
 	if len(frames) > 0 {
 		last = frames[len(frames)-1]
 	}
-	if st.end == loader.EndComplete && !n.places[last].root {
+	if st.end == loader.EndComplete && !st.certain && !n.places[last].root {
 		out.end = loader.EndNoUnwindInfo
 	}
 	if marker := n.marker(out.end, last); marker != "" {
 		out.locations = append(out.locations, b.Marker(marker))
+	}
+	if st.skipped && out.end.Complete() {
+		out.end = loader.EndTruncated // the root is there, the middle is not
 	}
 	n.done[id] = out
 	return out

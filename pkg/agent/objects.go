@@ -47,15 +47,15 @@ func (t *objects) index(id loader.FileID) int {
 	return i
 }
 
-// open takes a descriptor of f. It returns false when a later try may succeed.
-func (t *objects) open(f loader.File) bool {
+// open takes a descriptor of f, and returns it if it is new. settled is false when a later try may succeed.
+func (t *objects) open(f loader.File) (file *os.File, settled bool) {
 	i := t.index(f.ID)
 	if i == unknownIndex {
-		return true
+		return nil, true
 	}
 	o := t.list[i-firstFile]
 	if o.file != nil || t.opened >= maxOpenFiles {
-		return true
+		return nil, true
 	}
 	o.tries++
 	file, name, err := t.fs.OpenObject(
@@ -63,11 +63,11 @@ func (t *objects) open(f loader.File) bool {
 		proc.FileHint{PID: f.PID, Start: f.Start, End: f.End, Path: f.Path, Size: f.Size})
 	if err != nil {
 		o.name = f.Path
-		return o.tries >= maxOpenTries
+		return nil, o.tries >= maxOpenTries
 	}
 	o.file, o.name = file, name
 	t.opened++
-	return true
+	return file, true
 }
 
 // object opens the file of an index for naming; nil when it cannot be.

@@ -30,6 +30,7 @@ type Recorder struct {
 	first     time.Duration // of the first sample, CLOCK_MONOTONIC
 	comms     map[string]string
 	onTick    func()
+	unwinding *unwinding // nil: frame pointers only
 }
 
 type sampleKey struct {
@@ -85,9 +86,27 @@ func (r *Recorder) comm(b []byte) string {
 	return s
 }
 
+// Unwind makes the recorder compile the unwind tables of every object that stacks touch, up to budget bytes of kernel
+// memory.
+func (r *Recorder) Unwind(kernel TableSetter, budget int64) {
+	r.unwinding = newUnwinding(kernel, budget)
+}
+
+// UnwindStats says what became of the objects that stacks touched.
+func (r *Recorder) UnwindStats() UnwindStats {
+	if r.unwinding == nil {
+		return UnwindStats{}
+	}
+	return r.unwinding.statistics()
+}
+
 // File opens a file that a stack touches for the first time.
 func (r *Recorder) File(f loader.File) {
-	if !r.objects.open(f) && r.announce != nil {
+	file, settled := r.objects.open(f)
+	if file != nil && r.unwinding != nil {
+		r.unwinding.add(f.ID, file)
+	}
+	if !settled && r.announce != nil {
 		r.announce(f.ID)
 	}
 }
@@ -105,8 +124,14 @@ func (r *Recorder) Samples() uint64 { return r.samples }
 // FirstSample is when the first sample was taken, CLOCK_MONOTONIC; 0 without one.
 func (r *Recorder) FirstSample() time.Duration { return r.first }
 
-// Close closes the files.
-func (r *Recorder) Close() { r.objects.close() }
+// Close ends compiling and closes the files.
+func (r *Recorder) Close() {
+	if r.unwinding != nil {
+		r.unwinding.close()
+		r.unwinding = nil
+	}
+	r.objects.close()
+}
 
 // Profile names every distinct stack and builds the profile of all samples so far.
 func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...string) (*pprof.Profile, Stacks) {

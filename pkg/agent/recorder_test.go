@@ -168,6 +168,27 @@ func TestProcessesKeepReusedNumbersApart(t *testing.T) {
 	}
 }
 
+// A deep stack keeps its leaf and its root, and says that something is missing between them.
+func TestRecorderMarksTheGap(t *testing.T) {
+	r := newTestRecorder()
+	defer r.Close()
+	vma, addr := self(t)
+	s := sampleOf(loader.EndComplete, nil, vma)
+	for range 2 * loader.GapAt {
+		s.User = append(s.User, addr)
+	}
+	s.Skipped, s.Certain = 100, true
+	r.Sample(s)
+	p, stacks := r.Profile(time.Now(), time.Second)
+	got := names(p.Sample[0])
+	if len(got) != 2*loader.GapAt+1 || got[loader.GapAt] != "[truncated]" {
+		t.Errorf("%d frames, %q in the middle", len(got), got[loader.GapAt])
+	}
+	if stacks.ByEnd["truncated"] != 1 || stacks.Frames != 2*loader.GapAt {
+		t.Errorf("stacks %+v", stacks)
+	}
+}
+
 func TestStacksShareCallers(t *testing.T) {
 	st := newStacks()
 	o := newObjects(proc.FS{})
@@ -184,7 +205,7 @@ func TestStacksShareCallers(t *testing.T) {
 	}
 	got := st.appendFrames(nil, st.list[a])
 	want := []frame{frame(0xffffffff81000010), frame(0xffffffff8100001f), newFrame(firstFile, 0x100),
-		newFrame(firstFile, 0x11ff), newFrame(firstFile, 0x22ff)}
+		newFrame(firstFile, 0x1200), newFrame(firstFile, 0x2300)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("frames %#x, want %#x", got, want)
 	}

@@ -18,7 +18,8 @@ const (
 	unknownIndex = 0 // an address in no known mapping
 	jitIndex     = 1 // anonymous memory
 	vdsoIndex    = 2
-	firstFile    = 3
+	gapIndex     = 3 // frames left out of the middle of a deep stack
+	firstFile    = 4
 )
 
 func newFrame(index int, offset uint64) frame {
@@ -36,8 +37,10 @@ type node struct {
 
 // A stack is where a distinct stack ends in the tree, and how.
 type stack struct {
-	leaf uint32 // node
-	end  loader.End
+	leaf    uint32 // node
+	end     loader.End
+	certain bool // unwind information says that the outermost frame is the root
+	skipped bool // frames are missing in the middle
 }
 
 // stacks holds each distinct stack once.
@@ -61,12 +64,15 @@ func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
 	}
 	var at uint32
 	for i := len(s.User) - 1; i >= 0; i-- {
-		at = t.child(at, t.locate(callSite(s.User[i], i), s.VMAs))
+		if i == loader.GapAt-1 && s.Skipped > 0 {
+			at = t.child(at, newFrame(gapIndex, 0))
+		}
+		at = t.child(at, t.locate(s.User[i], s.VMAs))
 	}
 	for i := len(s.Kernel) - 1; i >= 0; i-- {
 		at = t.child(at, frame(callSite(s.Kernel[i], i)))
 	}
-	st := stack{at, s.End}
+	st := stack{at, s.End, s.Certain, s.Skipped > 0}
 	id, ok := t.ids[st]
 	if !ok {
 		id = uint32(len(t.list))
@@ -95,7 +101,7 @@ func (t *stacks) appendFrames(to []frame, st stack) []frame {
 	return to
 }
 
-// callSite turns a return address into an address within the call. The leaf is exact already.
+// callSite turns a kernel's return address into an address within the call. The leaf is exact already.
 func callSite(addr uint64, depth int) uint64 {
 	if depth > 0 {
 		addr--

@@ -103,6 +103,15 @@ type bpfProfKsym struct {
 	Name [248]uint8
 }
 
+type bpfProfObject struct {
+	_          structs.HostLayout
+	UsedNs     uint64
+	Table      uint32
+	Id         uint32
+	RuleBlocks uint32
+	RowBlocks  uint32
+}
+
 type bpfProfRecordType uint32
 
 const (
@@ -127,6 +136,8 @@ type bpfProfSample struct {
 	Flags        uint8
 	Comm         [16]uint8
 	Origin       [16]uint8
+	Depth        uint32
+	Pad          uint32
 }
 
 type bpfProfTarget struct {
@@ -157,19 +168,23 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapCaches      = "caches"
 	bpfMapCgroups     = "cgroups"
 	bpfMapComms       = "comms"
 	bpfMapCounters    = "counters"
 	bpfMapFiles       = "files"
 	bpfMapKsyms       = "ksyms"
+	bpfMapObjects     = "objects"
 	bpfMapRing        = "ring"
 	bpfMapScratches   = "scratches"
+	bpfMapTables      = "tables"
 	bpfMapTargets     = "targets"
 	bpfProgCpuEvent   = "cpu_event"
 	bpfProgKsymNames  = "ksym_names"
 	bpfProgTargetFork = "target_fork"
 	bpfProgTargetFree = "target_free"
 	bpfVarConfig      = "config"
+	bpfVarTypeBlock   = "type_block"
 	bpfVarTypeComm    = "type_comm"
 	bpfVarTypeEnd     = "type_end"
 	bpfVarTypeFilter  = "type_filter"
@@ -229,13 +244,16 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	Caches    *ebpf.MapSpec `ebpf:"caches"`
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
 	Comms     *ebpf.MapSpec `ebpf:"comms"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
 	Files     *ebpf.MapSpec `ebpf:"files"`
 	Ksyms     *ebpf.MapSpec `ebpf:"ksyms"`
+	Objects   *ebpf.MapSpec `ebpf:"objects"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Tables    *ebpf.MapSpec `ebpf:"tables"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 }
 
@@ -244,6 +262,7 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	Config     *ebpf.VariableSpec `ebpf:"config"`
+	TypeBlock  *ebpf.VariableSpec `ebpf:"type_block"`
 	TypeComm   *ebpf.VariableSpec `ebpf:"type_comm"`
 	TypeEnd    *ebpf.VariableSpec `ebpf:"type_end"`
 	TypeFilter *ebpf.VariableSpec `ebpf:"type_filter"`
@@ -271,25 +290,31 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	Caches    *ebpf.Map `ebpf:"caches"`
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
 	Comms     *ebpf.Map `ebpf:"comms"`
 	Counters  *ebpf.Map `ebpf:"counters"`
 	Files     *ebpf.Map `ebpf:"files"`
 	Ksyms     *ebpf.Map `ebpf:"ksyms"`
+	Objects   *ebpf.Map `ebpf:"objects"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Tables    *ebpf.Map `ebpf:"tables"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.Caches,
 		m.Cgroups,
 		m.Comms,
 		m.Counters,
 		m.Files,
 		m.Ksyms,
+		m.Objects,
 		m.Ring,
 		m.Scratches,
+		m.Tables,
 		m.Targets,
 	)
 }
@@ -299,6 +324,7 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	Config     *ebpf.Variable `ebpf:"config"`
+	TypeBlock  *ebpf.Variable `ebpf:"type_block"`
 	TypeComm   *ebpf.Variable `ebpf:"type_comm"`
 	TypeEnd    *ebpf.Variable `ebpf:"type_end"`
 	TypeFilter *ebpf.Variable `ebpf:"type_filter"`

@@ -44,9 +44,9 @@ func (s *Sampler) Counters() (Counters, error) {
 	return c, nil
 }
 
-// KernelBytes is the memory that the maps hold in the kernel, as it charges it.
+// KernelBytes is the memory that the maps and unwind tables hold in the kernel, as it charges it.
 func (s *Sampler) KernelBytes() uint64 {
-	var sum uint64
+	sum := uint64(s.TableBytes())
 	for _, m := range s.coll.Maps {
 		if info, err := m.Info(); err == nil {
 			if n, ok := info.Memlock(); ok {

@@ -45,6 +45,7 @@ type Sampler struct {
 	reader   *ringbuf.Reader
 	hooks    []closer
 	events   *cpuEvents
+	tables   tables
 	rejected atomic.Uint64 // undecided samples that were no target's
 	stopped  chan struct{}
 	stopOnce sync.Once
@@ -96,6 +97,7 @@ func Open(o Options) (*Sampler, error) {
 		return nil, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
 	}
 	s := &Sampler{event: o.Event, filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
+	s.tables.init(coll, spec.Maps[bpfMapTables].InnerMap)
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)

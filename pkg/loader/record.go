@@ -87,7 +87,10 @@ type Sample struct {
 	End       End
 	Comm      []byte
 	Kernel    []uint64 // leaf first
-	User      []uint64 // leaf first
+	User      []uint64 // leaf first, addresses of calls and not of returns
+	Skipped   int      // user frames left out of the middle of User, after User[GapAt]
+	Certain   bool     // unwind information says that the last frame is the root
+	Guessed   bool     // a frame without a rule was taken by its frame pointer
 	VMAs      []VMA
 	undecided bool
 	origin    [16]byte
@@ -108,9 +111,19 @@ const (
 	sampleBytes   = int(unsafe.Sizeof(bpfProfSample{}))
 	filePathStart = int(unsafe.Offsetof(bpfProfFile{}.Path))
 	kindShift     = 56
-	originFlag    = 2 // PROF_FLAG_ORIGIN
-	undecidedFlag = 1 // PROF_FLAG_UNDECIDED
+	// PROF_FLAG_*
+	undecidedFlag = 1
+	originFlag    = 2
+	certainFlag   = 4
+	guessedFlag   = 8
+
+	// Of a stack of more than maxFrames, the first and the last half of that are kept.
+	maxFrames  = 1024 // PROF_USER_FRAMES
+	halfFrames = maxFrames / 2
 )
+
+// GapAt is the place in Sample.User before which Skipped frames are missing.
+const GapAt = halfFrames
 
 // decodeSample reads a record into s. The record is the kernel's, but a short one must not panic.
 func decodeSample(raw []byte, s *Sample) error {
@@ -135,12 +148,27 @@ func decodeSample(raw []byte, s *Sample) error {
 	s.Kernel = appendWords(s.Kernel[:0], words[:nk*8])
 	words = words[nk*8:]
 	s.User = appendWords(s.User[:0], words[:nu*8])
+	s.Skipped = unrollRoot(s.User, int(h.Depth))
+	s.Certain, s.Guessed = h.Flags&certainFlag != 0, h.Flags&guessedFlag != 0
 	words = words[nu*8:]
 	s.VMAs = s.VMAs[:0]
 	for i := range nv {
 		s.VMAs = append(s.VMAs, decodeVMA(words[i*vmaWords*8:]))
 	}
 	return nil
+}
+
+// unrollRoot puts the root half of a deep stack in order, which the kernel wrote in turn, and returns how many frames
+// are missing before it.
+func unrollRoot(user []uint64, depth int) (skipped int) {
+	if depth <= maxFrames || len(user) != maxFrames {
+		return 0
+	}
+	root := user[halfFrames:]
+	oldest := depth % halfFrames
+	ordered := append(append(make([]uint64, 0, halfFrames), root[oldest:]...), root[:oldest]...)
+	copy(root, ordered)
+	return depth - maxFrames
 }
 
 func appendWords(to []uint64, raw []byte) []uint64 {

@@ -41,6 +41,32 @@ func TestDecodeSample(t *testing.T) {
 	}
 }
 
+func TestUnrollRoot(t *testing.T) {
+	for _, depth := range []int{1024, 1025, 1500, 2048, 16384} {
+		stored := make([]uint64, maxFrames)
+		for n := range depth { // as the kernel writes
+			at := n
+			if n >= maxFrames {
+				at = halfFrames + n%halfFrames
+			}
+			stored[at] = uint64(n)
+		}
+		skipped := unrollRoot(stored, depth)
+		if skipped != depth-maxFrames {
+			t.Errorf("depth %d: %d skipped", depth, skipped)
+		}
+		for i, n := range stored {
+			want := i
+			if i >= GapAt {
+				want = i + skipped
+			}
+			if int(n) != want {
+				t.Fatalf("depth %d: frame %d at %d, want %d", depth, n, i, want)
+			}
+		}
+	}
+}
+
 func FuzzDecodeSample(f *testing.F) {
 	raw := sampleRecord()
 	f.Add(raw)

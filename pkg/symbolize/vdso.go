@@ -20,6 +20,20 @@ const (
 // the same image in every process of this kernel with the same word size; only
 // its address differs.
 func VDSO() (*Object, error) {
+	image, err := VDSOImage()
+	if err != nil {
+		return nil, err
+	}
+	o, err := NewObject(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		return nil, fmt.Errorf("parse vDSO: %w", err)
+	}
+	o.debug = DebugDirs{Roots: []string{}}
+	return o, nil
+}
+
+// VDSOImage returns the bytes of the vDSO, an ELF file.
+func VDSOImage() ([]byte, error) {
 	auxv, err := os.ReadFile("/proc/self/auxv")
 	if err != nil {
 		return nil, fmt.Errorf("read vDSO address: %w", err)
@@ -45,12 +59,7 @@ func VDSO() (*Object, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(mem, int64(start), int64(size)), image); err != nil {
 		return nil, fmt.Errorf("read vDSO at %#x: %w", start, err)
 	}
-	o, err := NewObject(bytes.NewReader(image), int64(len(image)))
-	if err != nil {
-		return nil, fmt.Errorf("parse vDSO: %w", err)
-	}
-	o.debug = DebugDirs{Roots: []string{}}
-	return o, nil
+	return image, nil
 }
 
 // vdsoAddress finds AT_SYSINFO_EHDR in an auxiliary vector of 64-bit words.

@@ -9,6 +9,7 @@ load=()
 
 finish() {
 	((${#load[@]} == 0)) || kill "${load[@]}" 2>/dev/null || true
+	wait 2>/dev/null || true
 	rm -rf "$work"
 }
 trap finish EXIT

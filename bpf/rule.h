@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Address -> rule of its frame, from the tables that user space compiled (pkg/unwind). */
+#pragma once
+
+#define BLOCK_STEPS 24 /* 2^24 blocks are more than a table has */
+#define RULE_NONE 0
+
+/* The rule for an offset in the object of mapping v; RULE_NONE without one. Global, so that the verifier checks the
+ * searches once. */
+__noinline u64 rule_of(u32 v, u64 offset)
+{
+	struct prof_scratch *s = scratch();
+	u32 zero = 0, lo = 0, hi, at, index, pc = offset;
+	struct prof_cached *cached;
+	struct prof_cache *cache;
+	struct prof_rules *r;
+	struct prof_block *b;
+	void *table;
+	u64 key;
+
+	cache = bpf_map_lookup_elem(&caches, &zero);
+	if (!s || !cache)
+		return RULE_NONE;
+	r = &s->rules[v & (PROF_VMAS - 1)];
+	if (!r->row_blocks || offset >= PROF_NO_ROW)
+		return RULE_NONE;
+	key = (u64)r->id << 32 | pc;
+	cached = &cache->entries[(key * 0x9e3779b97f4a7c15ULL) >> 54 & (PROF_CACHED - 1)];
+	if (cached->key == key)
+		return cached->rule;
+
+	table = bpf_map_lookup_elem(&tables, &r->table);
+	if (!table)
+		return RULE_NONE; /* evicted meanwhile */
+	/* The last block that starts at or before pc. */
+	hi = r->row_blocks;
+	for (int i = 0; i < BLOCK_STEPS && hi - lo > 1; i++) {
+		u32 mid = (lo + hi) / 2;
+
+		at = r->rule_blocks + mid;
+		b = bpf_map_lookup_elem(table, &at);
+		if (!b)
+			return RULE_NONE;
+		if (b->pc[0] <= pc)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	at = r->rule_blocks + lo;
+	b = bpf_map_lookup_elem(table, &at);
+	if (!b || b->pc[0] > pc)
+		return RULE_NONE;
+	/* The last row of it that starts at or before pc. */
+	at = 0;
+	for (u32 step = PROF_BLOCK_ROWS / 2; step; step /= 2)
+		if (b->pc[(at + step) & (PROF_BLOCK_ROWS - 1)] <= pc)
+			at += step;
+	index = b->rule[at & (PROF_BLOCK_ROWS - 1)];
+	at = index / PROF_BLOCK_RULES;
+	b = bpf_map_lookup_elem(table, &at);
+	if (!b)
+		return RULE_NONE;
+	cached->key = key;
+	cached->rule = b->rules[index & (PROF_BLOCK_RULES - 1)];
+	return cached->rule;
+}

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/proc"
+)
+
+const (
+	// surveyed is how many processes are asked what they run.
+	surveyed = 64
+	// commonObjects of those that most processes share are compiled before anything is sampled: the C library, the
+	// loader, and what else any new process is likely to map.
+	commonObjects = 12
+)
+
+// Prepare compiles the unwind tables of what pids run, and of what most processes share, so that the first stack of a
+// new process is whole. It returns when that is done, or after limit; what is missing then is compiled later.
+func (r *Recorder) Prepare(limit time.Duration, pids ...int) {
+	if r.unwinding == nil {
+		return
+	}
+	for _, pid := range pids {
+		own, err := r.fs.Executables(pid)
+		if err != nil {
+			continue // gone, or not ours to see
+		}
+		for _, e := range own {
+			r.prepare(e)
+		}
+	}
+	for _, e := range r.common() {
+		r.prepare(e)
+	}
+	r.unwinding.settle(limit)
+}
+
+func (r *Recorder) prepare(e proc.Executable) {
+	r.File(loader.File{
+		ID:  loader.FileID{Dev: e.ID.Dev, Ino: e.ID.Ino, MtimeSec: e.ID.MtimeSec},
+		PID: e.Hint.PID, Start: e.Hint.Start, End: e.Hint.End, Size: e.Hint.Size, Path: e.Hint.Path,
+	})
+}
+
+// common returns the files that the most of some processes run code from, most shared first.
+func (r *Recorder) common() []proc.Executable {
+	pids, err := r.fs.PIDs()
+	if err != nil {
+		return nil
+	}
+	slices.Reverse(pids) // new processes are more like the next than old ones
+	users := map[proc.FileID]int{}
+	var all []proc.Executable
+	asked := 0
+	for _, pid := range pids {
+		if asked == surveyed {
+			break
+		}
+		files, err := r.fs.Executables(pid)
+		if err != nil || len(files) == 0 {
+			continue // gone, or a kernel thread
+		}
+		asked++
+		for _, e := range files {
+			if users[e.ID]++; users[e.ID] == 1 {
+				all = append(all, e)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b proc.Executable) int { return cmp.Compare(users[b.ID], users[a.ID]) })
+	shared := slices.IndexFunc(all, func(e proc.Executable) bool { return users[e.ID] < 2 })
+	if shared < 0 {
+		shared = len(all)
+	}
+	return all[:min(shared, commonObjects)]
+}
