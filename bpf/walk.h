@@ -4,22 +4,15 @@
 
 #define PF_KTHREAD 0x00200000
 #define MAX_FRAME_BYTES (64ULL << 20) /* a larger gap between two frames is no frame */
-/* runtime/malloc.go: Go's stacks lie from 0xc0 << 32 on. Its chains cross from there to a thread's own stack and back. */
-#define GO_ARENA_START 0xc000000000ULL
-#define GO_ARENA_END 0xc800000000ULL
 
 struct prof_frame {
 	u64 fp, ip;
 };
 
+/* Frames go up the stack. Chains that cross to another stack, as Go's do, have rules (KIND_SWITCH). */
 static __always_inline bool plausible_fp(struct prof_walk *w)
 {
-	if (w->fp & 7)
-		return false;
-	if (w->fp >= w->sp && w->fp - w->sp <= MAX_FRAME_BYTES)
-		return true;
-	return (w->fp >= GO_ARENA_START && w->fp < GO_ARENA_END) ||
-	       (w->sp >= GO_ARENA_START && w->sp < GO_ARENA_END && w->fp > w->sp);
+	return !(w->fp & 7) && w->fp >= w->sp && w->fp - w->sp <= MAX_FRAME_BYTES;
 }
 
 static __always_inline int end_at(struct prof_scratch *s, u32 v)

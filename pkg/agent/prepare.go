@@ -13,8 +13,8 @@ const (
 	// surveyed is how many processes are asked what they run.
 	surveyed = 64
 	// commonObjects of those that most processes share are compiled before anything is sampled: the C library, the
-	// loader, and what else any new process is likely to map.
-	commonObjects = 12
+	// loader, and what else any new process is likely to map. The rest is compiled when a stack touches it.
+	commonObjects = 4
 )
 
 // Prepare compiles the unwind tables of what pids run, and of what most processes share, so that the first stack of a

@@ -78,7 +78,7 @@ func ehFrameHdr(f *image) (*searchTable, uint64, bool) {
 	}
 	n := c.pointer(head[2], h.vaddr, h.vaddr)
 	at := uint64(c.pos)
-	if c.bad || n == 0 || n > (w.size-at)/hdrEntry {
+	if c.bad || n == 0 || n > (w.size-at)/hdrEntry || n > maxFDEs {
 		return nil, addr, true
 	}
 	table := f.view(h.off+at, n*hdrEntry, windowBits, 2)

@@ -8,8 +8,10 @@ import (
 const (
 	maxEntry = 4 << 20 // bytes of one CIE or FDE
 	maxCIEs  = 4096    // kept at a time
-	// maxFDEs bounds the index that is needed where there is no .eh_frame_hdr.
-	maxFDEs = 8 << 20
+	maxFDEs  = 8 << 20
+	// maxExecuted bounds the bytes of entries that are executed, since a sparse file
+	// may be of any size: 4 times those of the largest programs, a few seconds.
+	maxExecuted = 1 << 30
 
 	windowBits, windowSlots = 14, 256
 )
@@ -34,7 +36,7 @@ func newFrames(f *image, b *builder, off, size, vaddr uint64, debug bool) *frame
 	w := f.view(off, size, windowBits, windowSlots)
 	return &frames{
 		arch: f.arch, w: w, vaddr: vaddr, debug: debug, b: b, cies: map[uint64]*cie{},
-		budget: 4*int64(min(w.size, math.MaxInt32<<8)) + 1<<20,
+		budget: int64(min(4*min(w.size, maxExecuted)+1<<20, maxExecuted)),
 	}
 }
 

@@ -158,7 +158,7 @@ func (t *goTable) savedFP(spans []goSpan) goFrame {
 	if t.arch != AMD64 {
 		return goFrame{}
 	}
-	for i := 1; i < len(spans); i++ {
+	for i := 1; i < min(len(spans), goPrologue); i++ {
 		s, prev := spans[i], spans[i-1]
 		if s.delta <= prev.delta {
 			continue

@@ -12,9 +12,12 @@ const (
 	maxGoFuncs = 1 << 23
 	maxGoName  = 48
 	maxPCSP    = 1 << 16 // steps in one function
+	maxSteps   = 1 << 25 // in all: functions can share their steps
 
 	// goCode is how far into a function the frame pointer may be saved.
 	goCode = 192
+	// goPrologue is the number of changes of the frame size among which that is.
+	goPrologue = 8
 
 	flagTop     = 1 // internal/abi/symtab.go FuncFlagTopFrame, since 1.17
 	flagSPWrite = 2
@@ -30,6 +33,7 @@ type goTable struct {
 	vaddr   uint64
 	text    uint64 // what entries are relative to
 	n       uint64 // functions
+	steps   int    // of all functions so far
 	funcs   uint64 // offset of the table of functions, in the section
 
 	tab, fn, pcsp, names, code *window
@@ -182,7 +186,8 @@ func (t *goTable) spans(off uint32, lo, hi uint64, out []goSpan) ([]goSpan, bool
 	}
 	for n := 0; pc < hi; n++ {
 		delta, ok1 := t.varint(&at)
-		if !ok1 || n > maxPCSP {
+		t.steps++
+		if !ok1 || n > maxPCSP || t.steps > maxSteps {
 			return nil, false
 		}
 		if delta == 0 && n > 0 {

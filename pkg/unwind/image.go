@@ -13,6 +13,7 @@ import (
 
 const (
 	maxSegments   = 1024
+	maxHeader     = 256 // bytes of one program or section header
 	maxSections   = 1 << 16
 	maxNames      = 4 << 20
 	maxSectionLen = 64 // of a name
@@ -90,7 +91,7 @@ func (f *image) readSegments(off uint64, entsize, n uint16) error {
 	if n == 0 {
 		return nil
 	}
-	if entsize < 56 || n > maxSegments {
+	if entsize < 56 || entsize > maxHeader || n > maxSegments {
 		return fmt.Errorf("%d program headers of %d bytes", n, entsize)
 	}
 	b := f.bytes(off, uint64(n)*uint64(entsize))
@@ -145,7 +146,7 @@ func (f *image) needs(s segment) bool {
 }
 
 func (f *image) readSections(off uint64, entsize, n, names uint16) {
-	if entsize < 64 || n == 0 || int(n) > maxSections || names >= n {
+	if entsize < 64 || entsize > maxHeader || n == 0 || int(n) > maxSections || names >= n {
 		return
 	}
 	b := f.bytes(off, uint64(n)*uint64(entsize))
