@@ -10,11 +10,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ebpfprof/ebpfprof/pkg/doctor"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
 )
 
 // recordableEvents are the events that `record -e` takes in this version.
-func recordableEvents() []string { return []string{"cpu"} }
+func recordableEvents() []string { return loader.EventNames() }
 
 // newDoctorCmd returns `ebpfprof doctor`.
 //

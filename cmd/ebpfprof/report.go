@@ -71,10 +71,11 @@ func (r *recording) report(s agent.Summary, c loader.Counters) {
 		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", c.TargetsFull)
 	}
 	e := s.Events[r.event.Name]
+	cost := s.Overhead.KernelSeconds + s.Overhead.UserSeconds
 	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
-	fmt.Fprintf(os.Stderr, "%d samples, %d lost, %.1f%% of stacks complete, %.1f%% of frames symbolized, overhead %.2f%% of the machine\n",
+	fmt.Fprintf(os.Stderr, "%d samples, %d lost, %.1f%% of stacks complete, %.1f%% of frames symbolized, overhead %.2f s = %.2f%% of the machine\n",
 		e.Samples, e.LostTotal(), percent(e.Stacks["complete"], e.Samples), percent(e.Frames.Symbolized, e.Frames.Total),
-		100*(s.Overhead.KernelSeconds+s.Overhead.UserSeconds)/busy)
+		cost, 100*cost/busy)
 }
 
 // writeSummary writes the files of --summary and --metrics.
