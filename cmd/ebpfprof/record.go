@@ -38,6 +38,7 @@ type recordFlags struct {
 	ringBytes int
 	asRoot    bool
 	budgetMiB int64
+	cacheDir  string
 	quiet     bool
 }
 
@@ -81,6 +82,7 @@ The output's extension decides its format; -o - writes to the standard output.`,
 	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
+	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
 	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no last line")
 	return cmd
@@ -95,7 +97,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	r := &recording{
 		command: command, duration: f.duration, summary: f.summary, metrics: f.metrics,
 		ringBytes: f.ringBytes, quiet: f.quiet, owner: invokingUser(),
-		unwindBudget: f.budgetMiB << 20,
+		unwindBudget: f.budgetMiB << 20, unwindCache: f.cacheDir,
 	}
 	if !f.asRoot {
 		r.runAs = r.owner

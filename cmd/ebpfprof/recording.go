@@ -32,6 +32,7 @@ type recording struct {
 	quiet     bool
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
 	unwindBudget int64
+	unwindCache  string
 	owner        *account // of the files; nil: as we are
 	runAs        *account // of the command; nil: as we are
 
@@ -100,7 +101,7 @@ func (r *recording) open() error {
 		r.progress.show(time.Since(r.started), r.recorder.Samples())
 	})
 	if r.unwindBudget > 0 {
-		r.recorder.Unwind(r.sampler, r.unwindBudget)
+		r.recorder.Unwind(r.sampler, r.unwindBudget, r.unwindCache)
 	}
 	if err := r.targets.Seed(r.fs, r.sampler); err != nil {
 		r.sampler.Close()

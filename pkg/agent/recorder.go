@@ -87,9 +87,9 @@ func (r *Recorder) comm(b []byte) string {
 }
 
 // Unwind makes the recorder compile the unwind tables of every object that stacks touch, up to budget bytes of kernel
-// memory.
-func (r *Recorder) Unwind(kernel TableSetter, budget int64) {
-	r.unwinding = newUnwinding(kernel, budget)
+// memory. Tables are kept in cacheDir, unless it is "".
+func (r *Recorder) Unwind(kernel TableSetter, budget int64, cacheDir string) {
+	r.unwinding = newUnwinding(kernel, budget, cacheDir)
 }
 
 // UnwindStats says what became of the objects that stacks touched.

@@ -25,6 +25,7 @@ type TableSetter interface {
 type unwinding struct {
 	kernel TableSetter
 	budget int64
+	cache  tableCache // of work's goroutine
 
 	mu     sync.Mutex
 	queue  []compileJob
@@ -38,6 +39,7 @@ type unwinding struct {
 // UnwindStats says what became of the objects that stacks touched.
 type UnwindStats struct {
 	Compiled int // tables made
+	Cached   int // tables read from disk
 	Failed   int // no ELF file that can be read, or no room in the kernel
 	Evicted  int // tables dropped to stay within the budget
 	TooLarge int // tables larger than the budget
@@ -52,8 +54,8 @@ type compileJob struct {
 // DefaultUnwindBudget is the kernel memory that unwind tables may take.
 const DefaultUnwindBudget = 64 << 20
 
-func newUnwinding(kernel TableSetter, budget int64) *unwinding {
-	u := &unwinding{kernel: kernel, budget: budget, busy: true, done: make(chan struct{})}
+func newUnwinding(kernel TableSetter, budget int64, cacheDir string) *unwinding {
+	u := &unwinding{kernel: kernel, budget: budget, cache: openCache(cacheDir), busy: true, done: make(chan struct{})}
 	u.wake.L = &u.mu
 	go u.work()
 	return u
@@ -120,6 +122,7 @@ func (u *unwinding) work() {
 		}
 		if u.closed {
 			u.mu.Unlock()
+			u.cache.prune(cacheBytes)
 			return
 		}
 		job := u.smallest()
@@ -134,6 +137,7 @@ func (u *unwinding) compile(id loader.FileID, r io.ReaderAt, size int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stats.Compiled += outcome.Compiled
+	u.stats.Cached += outcome.Cached
 	u.stats.Failed += outcome.Failed
 	u.stats.Evicted += outcome.Evicted
 	u.stats.TooLarge += outcome.TooLarge
@@ -149,10 +153,18 @@ func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindSt
 	for _, g := range obj.Executable() {
 		segs = append(segs, loader.Segment{Vaddr: g.Vaddr, Offset: g.Offset, Filesz: g.Filesz})
 	}
-	table, err := unwind.Compile(r, size, unwind.Options{})
-	if err != nil {
-		s.Failed++
-		return s
+	file, _ := r.(*os.File) // nil for the vDSO
+	path := u.cache.path(file, obj.BuildID())
+	table := u.cache.load(path)
+	if table == nil {
+		if table, err = unwind.Compile(r, size, unwind.Options{}); err != nil {
+			s.Failed++
+			return s
+		}
+		u.cache.store(path, table)
+		s.Compiled++
+	} else {
+		s.Cached++
 	}
 	need := int64(table.Len()) * rowBytes
 	if need > u.budget {
@@ -162,9 +174,7 @@ func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindSt
 	s.Evicted += len(u.kernel.EvictTables(u.budget - need))
 	if _, err := u.kernel.SetTable(id, table, segs); err != nil {
 		s.Failed++
-		return s
 	}
-	s.Compiled++
 	return s
 }
 

@@ -27,7 +27,7 @@ func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, Unw
 	defer s.Close()
 	r := NewRecorder(proc.FS{}, event, s.Reannounce, nil)
 	defer r.Close()
-	r.Unwind(s, budget)
+	r.Unwind(s, budget, t.TempDir())
 	r.Prepare(20*time.Second, pid)
 	if got := s.TableBytes(); got > budget {
 		t.Errorf("tables take %d bytes of a budget of %d", got, budget)
