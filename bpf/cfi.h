@@ -25,6 +25,11 @@ struct prof_rule {
 	s32 off;
 };
 
+static __always_inline bool is_signal(u64 rule)
+{
+	return (rule & 15) == KIND_SIGNAL;
+}
+
 /* Outcomes of a step. */
 enum { STEP_OK, STEP_ROOT, STEP_NO_RULE, STEP_UNREADABLE };
 

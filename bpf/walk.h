@@ -61,8 +61,8 @@ __noinline int walk_step(void)
 {
 	struct prof_scratch *s = scratch();
 	struct prof_walk *w;
-	u32 last;
-	u64 pc;
+	u32 last, n;
+	u64 pc, at;
 	int v, step;
 
 	if (!s)
@@ -81,13 +81,16 @@ __noinline int walk_step(void)
 			s->sample.end = w->ip ? end_at(s, last) : PROF_END_COMPLETE;
 		return 1;
 	}
+	n = v;
+	barrier_var(n);
+	n &= PROF_VMAS - 1;
+	at = pc - s->vmas[n].start + s->vmas[n].offset;
+	w->rule = rule_of(n, at & ((1ULL << 56) - 1));
+	/* A signal handler returns to the first byte of the restorer: nothing called it. */
+	if (is_signal(w->rule))
+		pc = w->ip;
 	s->words[frame_place(&s->sample) & (PROF_WORDS - 1)] = pc;
 	s->sample.depth++;
-	if (v < PROF_VMAS) {
-		u64 at = pc - s->vmas[v].start + s->vmas[v].offset;
-
-		w->rule = rule_of(v, at & ((1ULL << 56) - 1));
-	}
 	step = w->rule ? cfi_step() : STEP_NO_RULE;
 	if (step == STEP_ROOT)
 		s->sample.flags |= PROF_FLAG_CERTAIN;

@@ -63,19 +63,20 @@ func cgroupFilter(refs []proc.CgroupRef, err error) (loader.Filter, error) {
 }
 
 // Seed enters the processes that are targets already, and their descendants. Children that are born from now on
-// the kernel follows; a child born before its parent was entered is found by looking again.
+// the kernel follows; a child born before its parent was entered is found by looking again. A fourth look would find
+// only children of parents that the kernel knows.
 func (t Targets) Seed(fs proc.FS, s *loader.Sampler) error {
 	if len(t.PIDs) == 0 && t.Comm == nil {
 		return nil
 	}
 	known := map[int]bool{}
-	for {
+	for range seedLooks {
 		roots, err := t.roots(fs)
 		if err != nil {
 			return err
 		}
 		all, err := fs.Descendants(roots...)
-		if err != nil {
+		if err != nil && !errors.Is(err, proc.ErrNoProcess) { // one that died meanwhile
 			return err
 		}
 		grown := false
@@ -93,10 +94,13 @@ func (t Targets) Seed(fs proc.FS, s *loader.Sampler) error {
 			known[pid], grown = true, true
 		}
 		if !grown {
-			return nil
+			break
 		}
 	}
+	return nil
 }
+
+const seedLooks = 3
 
 func (t Targets) roots(fs proc.FS) ([]int, error) {
 	if t.Comm == nil {

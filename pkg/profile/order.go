@@ -112,24 +112,20 @@ func compareSamples(x, y *profile.Sample) int {
 	return 0
 }
 
-// setHas marks the mappings whose every location is symbolized, so that
-// `go tool pprof` does not try again.
+// setHas marks the mappings of which we have names, so that `go tool pprof` leaves
+// them alone: for one address without a name it would name all of the mapping's
+// anew, with the files and tools of the machine that it runs on.
 func setHas(p *profile.Profile) {
-	for _, m := range p.Mapping {
-		m.HasFunctions, m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = true, true, true, true
-	}
 	for _, l := range p.Location {
 		m := l.Mapping
-		if m == nil {
+		if m == nil || len(l.Line) == 0 {
 			continue
 		}
-		if len(l.Line) == 0 {
-			m.HasFunctions, m.HasFilenames, m.HasLineNumbers, m.HasInlineFrames = false, false, false, false
-		}
+		m.HasFunctions = true
 		for _, line := range l.Line {
-			m.HasFilenames = m.HasFilenames && line.Function.Filename != ""
-			m.HasLineNumbers = m.HasLineNumbers && line.Line > 0
+			m.HasFilenames = m.HasFilenames || line.Function.Filename != ""
+			m.HasLineNumbers = m.HasLineNumbers || line.Line > 0
 		}
-		m.HasInlineFrames = m.HasInlineFrames && m.HasLineNumbers
+		m.HasInlineFrames = m.HasInlineFrames || len(l.Line) > 1 || m.HasLineNumbers
 	}
 }

@@ -28,7 +28,7 @@ func readFolded(data []byte) (*profile.Profile, error) {
 		PeriodType:  prof.ValueType{Type: "samples", Unit: "count"},
 		Period:      1,
 	})
-	samples := 0
+	samples, told := 0, false // told: a line looks like a stack
 	var locs []*profile.Location
 	for number := 1; len(data) > 0; number++ {
 		line := data
@@ -48,11 +48,15 @@ func readFolded(data []byte) (*profile.Profile, error) {
 		if len(locs) == 0 {
 			continue
 		}
+		told = told || len(locs) > 1 || len(stack) < len(bytes.TrimSpace(line))
 		b.Sample(locs, prof.Labels{}, count)
 		samples++
 	}
 	if samples == 0 {
 		return nil, fmt.Errorf("no stack in any line")
+	}
+	if !told {
+		return nil, fmt.Errorf("no line has a count or a ';': these are no folded stacks")
 	}
 	return b.Profile(), nil
 }

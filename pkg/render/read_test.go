@@ -28,8 +28,8 @@ func TestReadFolded(t *testing.T) {
 		"[truncated];a 1":                     "[truncated];a 1\n",
 		"a 1.6":                               "a 2\n",
 		"a;f -4":                              "a;f -4\n",
-		"a NaN":                               "a NaN 1\n",
-		"12":                                  "12 1\n",
+		"a NaN\nb;c":                          "a NaN 1\nb;c 1\n",
+		"12\na 1":                             "12 1\na 1\n",
 	} {
 		p, err := Read(strings.NewReader(in), "x.folded")
 		if err != nil {
@@ -46,6 +46,7 @@ func TestReadFolded(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                                "empty file",
 		"\n\n":                            "no stack in any line",
+		"root:x:0:0:/root:/bin/sh\na NaN": "no folded stacks",
 		"a 1\nb 99999999999999999999999":  "line 2: count",
 		strings.Repeat("a;", maxStack+1):  "frames",
 		"\x1f\x8b\x08 not really gzipped": "decompress",

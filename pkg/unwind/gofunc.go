@@ -60,6 +60,9 @@ func (t *goTable) function(i, lo, hi uint64, b *builder) {
 	if !ok && role != goRoot && role != goSignal {
 		return // C functions in Go's table have no sizes
 	}
+	if role == goSignal {
+		lo-- // nothing calls it: the "return" address is its first byte, and looked up one before
+	}
 	if _, ok := b.begin(lo, hi); !ok {
 		return
 	}

@@ -86,7 +86,7 @@ func TestFailsEarly(t *testing.T) {
 	if o := run(t, "convert", filepath.Join(dir, "missing.pb.gz"), filepath.Join(dir, "a.svg")); o.exit != 1 {
 		t.Errorf("convert of nothing: exit %d, want 1: %s", o.exit, o.stderr)
 	}
-	if o := run(t, "convert", program(t), filepath.Join(dir, "a.svg")); o.exit != 1 {
+	if o := run(t, "convert", program(), filepath.Join(dir, "a.svg")); o.exit != 1 {
 		t.Errorf("convert of a program: exit %d, want 1: %s", o.exit, o.stderr)
 	}
 }
@@ -116,7 +116,7 @@ func TestNoPrivilege(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
 	need(t, "setpriv")
-	exe := program(t)
+	exe := program()
 	out := filepath.Join(t.TempDir(), "out.pb.gz")
 	if err := os.Chmod(filepath.Dir(out), 0o777); err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestFullDisk(t *testing.T) {
 	if o.exit != 1 || !strings.Contains(o.stderr, "/dev/full") {
 		t.Errorf("to /dev/full: exit %d, want 1: %s", o.exit, o.stderr)
 	}
-	cmd := exec.Command("sh", "-c", `exec "$0" "$@" >/dev/full`, program(t), "record", "-o", "-", "-d", "500ms", "-p", strconv.Itoa(p.PID))
+	cmd := exec.Command("sh", "-c", `exec "$0" "$@" >/dev/full`, program(), "record", "-o", "-", "-d", "500ms", "-p", strconv.Itoa(p.PID))
 	if o := finish(t, cmd); o.exit != 1 || !strings.Contains(o.stderr, "no space left") {
 		t.Errorf("to a full standard output: exit %d, want 1: %s", o.exit, o.stderr)
 	}
@@ -224,7 +224,7 @@ func TestTargetExits(t *testing.T) {
 	if d := r.summary.DurationSeconds; d > 120 {
 		t.Errorf("recorded for %.1f s", d)
 	}
-	r.some(t, "the target", 5, inSplit)
+	r.some(t, "the target", 500, inSplit)
 	if named := r.count(inSplit); named < r.event.Samples*8/10 {
 		t.Errorf("%d of %d samples have a function of the program", named, r.event.Samples)
 	}

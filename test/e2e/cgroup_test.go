@@ -83,14 +83,14 @@ func TestCgroup(t *testing.T) {
 			enter(t, group, here)
 			enter(t, nested, below)
 			enter(t, beside, other)
-			r := record(t, "-F", "999", "--cgroup", group, "-d", "2s")
-			r.some(t, "in the group", 5, and(inSplit, pid(here.PID)))
-			r.some(t, "below it", 5, and(inSplit, pid(below.PID)))
+			r := recordWhile(t, useCPU(t, here.PID, below.PID, other.PID), "-F", "999", "--cgroup", group)
+			r.some(t, "in the group", 150, and(inSplit, pid(here.PID)))
+			r.some(t, "below it", 150, and(inSplit, pid(below.PID)))
 			r.none(t, "any other", not(pid(here.PID, below.PID)))
 
 			// The name in /proc/PID/cgroup, without a mount point.
-			r = record(t, "-F", "999", "--cgroup", strings.TrimPrefix(nested, root), "-d", "1s")
-			r.some(t, "in the nested group", 5, pid(below.PID))
+			r = recordWhile(t, useCPU(t, below.PID), "-F", "999", "--cgroup", strings.TrimPrefix(nested, root))
+			r.some(t, "in the nested group", 150, pid(below.PID))
 			r.none(t, "any other", not(pid(below.PID)))
 		})
 	}
@@ -101,11 +101,12 @@ func TestCgroupOfLater(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
 	group := makeCgroup(t, hierarchy(t, "cgroup2"), own(t, "later"))
-	b := startRecord(t, "-F", "999", "--cgroup", group, "-d", "4s")
 	p := target.Start(t, target.C(t, "split"), "60")
-	enter(t, group, p)
-	r := b.wait(t, 0)
-	r.some(t, "the newcomer", 5, pid(p.PID))
+	r := recordWhile(t, func() {
+		enter(t, group, p)
+		useCPU(t, p.PID)()
+	}, "-F", "999", "--cgroup", group)
+	r.some(t, "the newcomer", 150, pid(p.PID))
 	r.none(t, "any other", not(pid(p.PID)))
 }
 
@@ -123,8 +124,8 @@ func TestUnit(t *testing.T) {
 			enter(t, group, p)
 			target.Start(t, path, "60")
 			for _, given := range []string{unit, unit + ".service"} {
-				r := record(t, "-F", "999", "--unit", given, "-d", "1s")
-				r.some(t, given, 5, and(inSplit, pid(p.PID)))
+				r := recordWhile(t, useCPU(t, p.PID), "-F", "999", "--unit", given)
+				r.some(t, given, 150, and(inSplit, pid(p.PID)))
 				r.none(t, "any other", not(pid(p.PID)))
 				if services := r.names("service", every); len(services) != 1 || services[unit]+services[unit+".service"] == 0 {
 					t.Errorf("label service: %v, want the unit", services)
@@ -142,8 +143,8 @@ func TestContainer(t *testing.T) {
 	group := makeCgroup(t, hierarchy(t, "cgroup2"), own(t, "docker")+"/docker/"+id)
 	p := target.Start(t, target.C(t, "split"), "60")
 	enter(t, group, p)
-	r := record(t, "-F", "999", "--container", id, "-d", "1s")
-	r.some(t, "the container", 5, and(inSplit, pid(p.PID)))
+	r := recordWhile(t, useCPU(t, p.PID), "-F", "999", "--container", id)
+	r.some(t, "the container", 150, and(inSplit, pid(p.PID)))
 	r.none(t, "any other", not(pid(p.PID)))
 	if got := r.names("container", every); got[id] == 0 {
 		t.Errorf("label container: %v, want %s", got, id)

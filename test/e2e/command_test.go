@@ -47,7 +47,7 @@ func TestStandardStreams(t *testing.T) {
 	need(t, "sh", "cat")
 	data := bytes.Repeat([]byte("every byte\x00\xff\n"), 100_000)
 	f := newFiles(t)
-	cmd := exec.Command(program(t), f.args("--", "sh", "-c", "cat; echo complaint >&2")...)
+	cmd := exec.Command(program(), f.args("--", "sh", "-c", "cat; echo complaint >&2")...)
 	cmd.Stdin = bytes.NewReader(data)
 	o := finish(t, cmd)
 	if o.exit != 0 || o.stdout != string(data) {
@@ -128,7 +128,7 @@ func TestSudo(t *testing.T) {
 	}
 	env := append(os.Environ(), fmt.Sprintf("SUDO_UID=%d", nobody), fmt.Sprintf("SUDO_GID=%d", nobody), "SUDO_USER=nobody")
 	profile, summary, metrics := filepath.Join(out, "a.pb.gz"), filepath.Join(out, "s.json"), filepath.Join(out, "m.prom")
-	cmd := exec.Command(program(t), "record", "-o", profile, "--summary", summary, "--metrics", metrics,
+	cmd := exec.Command(program(), "record", "-o", profile, "--summary", summary, "--metrics", metrics,
 		"--", "sh", "-c", "id -u; id -g; id -G; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
 	cmd.Env = env
 	o := finish(t, cmd)
@@ -147,7 +147,7 @@ func TestSudo(t *testing.T) {
 	}
 	files{profile, summary}.read(t, o)
 
-	cmd = exec.Command(program(t), "record", "-o", os.DevNull, "--format", "txt", "--as-root", "--", "id", "-u")
+	cmd = exec.Command(program(), "record", "-o", os.DevNull, "--format", "txt", "--as-root", "--", "id", "-u")
 	cmd.Env = env
 	if o := finish(t, cmd); o.exit != 0 || o.stdout != "0\n" {
 		t.Errorf("--as-root: exit %d, ran as %q\n%s", o.exit, o.stdout, o.stderr)

@@ -20,7 +20,7 @@ func TestNothingLost(t *testing.T) {
 	programs := map[string][]string{
 		target.C(t, "threads"):  {strconv.Itoa(runtime.NumCPU()), "90"},
 		target.C(t, "syscalls"): {"90"},
-		target.C(t, "forker"):   {"90"},
+		target.C(t, "forker"):   nil,
 		target.Go(t, "inlined"): {"90"},
 	}
 	for path, args := range programs {
@@ -63,15 +63,12 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		p := target.Start(t, target.C(t, "split"), "30")
-		b := startRecord(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "60s")
+		b := startRecord(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "1h")
 		b.sampling(t)
-		time.Sleep(time.Second)
+		useCPU(t, p.PID)()
 		b.signal(t, sig)
 		r := b.wait(t, 0)
 		p.Kill()
-		if d := r.summary.DurationSeconds; d > 30 {
-			t.Errorf("%v: recorded for %.1f s", sig, d)
-		}
-		r.some(t, "samples of the target", 5, pid(p.PID))
+		r.some(t, "samples of the target", 150, pid(p.PID))
 	}
 }

@@ -2,14 +2,11 @@ package e2e
 
 import (
 	"debug/elf"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/ebpfprof/ebpfprof/internal/target"
 )
@@ -34,7 +31,7 @@ func TestFileGone(t *testing.T) {
 		if err := harm(path); err != nil {
 			t.Fatal(err)
 		}
-		r := record(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "1s")
+		r := recordWhile(t, useCPU(t, p.PID), "-F", "999", "-p", strconv.Itoa(p.PID))
 		p.Kill()
 		if got := r.count(inSplit); got == 0 || got < r.event.Samples*8/10 {
 			t.Errorf("%s: %d of %d samples have a function of the program", name, got, r.event.Samples)
@@ -52,12 +49,12 @@ func TestPluginTruncated(t *testing.T) {
 	p := target.Start(t, target.C(t, "host"), plugin, "60")
 	b := startRecord(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "1h")
 	b.sampling(t)
-	waitForCPU(t, p.PID, 0.3)
+	useCPU(t, p.PID)()
 	if err := os.Truncate(plugin, 100); err != nil {
 		t.Fatal(err)
 	}
 	r := b.wait(t, 0)
-	r.some(t, "the target", 5, pid(p.PID))
+	r.some(t, "the target", 150, pid(p.PID))
 	found := false
 	for _, m := range r.profile.Mapping {
 		found = found || m.File == plugin
@@ -65,29 +62,6 @@ func TestPluginTruncated(t *testing.T) {
 	if !found {
 		t.Errorf("no mapping of %s", plugin)
 	}
-}
-
-// waitForCPU returns when a process has used so many seconds of CPU time from now on.
-func waitForCPU(t *testing.T, pid int, seconds float64) {
-	t.Helper()
-	start := cpuTicks(t, pid)
-	for cpuTicks(t, pid)-start < int(seconds*100) {
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// cpuTicks reads the CPU time of a living process, in hundredths of a second.
-func cpuTicks(t *testing.T, pid int) int {
-	t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return user + system
 }
 
 // TestHeadersOverwritten: what nobody needs after a library was loaded, its headers and
@@ -99,9 +73,9 @@ func TestHeadersOverwritten(t *testing.T) {
 		plugin := target.Shared(t, "plugin")
 		p := target.Start(t, target.C(t, "host"), plugin, "60")
 		damage(t, plugin, seed, true)
-		r := record(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "700ms")
+		r := recordWhile(t, useCPU(t, p.PID), "-F", "999", "-p", strconv.Itoa(p.PID))
 		p.Kill()
-		r.some(t, "the target", 5, pid(p.PID))
+		r.some(t, "the target", 150, pid(p.PID))
 		found := false
 		for _, m := range r.profile.Mapping {
 			found = found || m.File == plugin
@@ -123,7 +97,7 @@ func TestSectionsRandom(t *testing.T) {
 		copyFile(t, split, path)
 		damage(t, path, seed, false)
 		r := record(t, "-F", "999", "--", path, "0.4")
-		r.some(t, "the program", 5, comm("prog"))
+		r.some(t, "the program", 200, comm("prog"))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
 )
 
@@ -29,32 +28,20 @@ func runTests(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	return m.Run(), os.Chmod(dir, 0o755)
-}
-
-// built builds the program once.
-var built = sync.OnceValues(func() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
-		return "", err
+		return 0, err
 	}
-	exe := filepath.Join(dir, "ebpfprof")
-	cmd := exec.Command("go", "build", "-o", exe, "../../cmd/ebpfprof")
+	// Before any test: on a busy machine this takes longer than a target lives.
+	cmd := exec.Command("go", "build", "-o", program(), "../../cmd/ebpfprof")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %w\n%s", cmd, err, out)
+		return 0, fmt.Errorf("%v: %w\n%s", cmd, err, out)
 	}
-	return exe, nil
-})
+	return m.Run(), nil
+}
 
 // program returns the path of the program.
-func program(t *testing.T) string {
-	t.Helper()
-	exe, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return exe
-}
+func program() string { return filepath.Join(dir, "ebpfprof") }
 
 // needRoot skips the test for anybody else.
 func needRoot(t *testing.T) {

@@ -42,10 +42,10 @@ func childOf(t *testing.T, pid int) int {
 func TestTargetInNamespace(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
-	p := target.StartCommand(t, inNamespace(t, target.C(t, "forker"), "60"))
+	p := target.StartCommand(t, inNamespace(t, target.C(t, "forker")))
 	inside := childOf(t, p.PID)
-	r := record(t, "-F", "999", "-p", strconv.Itoa(inside), "-d", "2s")
-	r.some(t, "children of the container's process", 5, in("early_child", "late_child"))
+	r := recordWhile(t, rounds(t, p), "-F", "999", "-p", strconv.Itoa(inside))
+	r.some(t, "children of the container's process", 50, in("early_child", "late_child"))
 	r.none(t, "samples with a number of the inner namespace", func(s *pprof.Sample) bool { return s.NumLabel["pid"][0] < 100 })
 	for _, id := range r.values("pid", in("early_child")) {
 		if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", id)); err != nil || !strings.Contains(string(status), fmt.Sprintf("PPid:\t%d\n", inside)) {
@@ -63,7 +63,7 @@ func TestProfilerInNamespace(t *testing.T) {
 	other := target.Start(t, path, "60")
 	// The third process of the namespace, after the shell and a bystander.
 	script := fmt.Sprintf(`%s 60 >/dev/null & %s 60 >/dev/null & echo target $!; exec "$0" "$@" -p $!`, path, path)
-	r := recordBy(t, inNamespace(t, "sh", "-c", script, program(t)), "-F", "999", "-d", "2s")
+	r := recordBy(t, inNamespace(t, "sh", "-c", script, program()), "-F", "999", "-d", "2s")
 	inside := int(target.Number(t, r.stdout, "target"))
 	r.some(t, "the target by its inner number", 5, and(inSplit, pid(inside)))
 	r.none(t, "anything else", not(pid(inside)))
@@ -78,9 +78,9 @@ func TestCommandInNamespace(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
 	path := target.C(t, "forker")
-	r := recordBy(t, inNamespace(t, program(t)), "-F", "999", "--", path, "2")
-	r.some(t, "children of the command", 5, in("early_child", "late_child"))
-	r.some(t, "what a child executed", 3, in("exec_child"))
+	r := recordBy(t, inNamespace(t, program()), "-F", "999", "--", path, "5")
+	r.some(t, "children of the command", 50, in("early_child", "late_child"))
+	r.some(t, "what a child executed", 50, in("exec_child"))
 	r.none(t, "a number from outside", func(s *pprof.Sample) bool { return s.NumLabel["pid"][0] > 1000 })
 	r.none(t, "bystanders", comm("split|threads"))
 }

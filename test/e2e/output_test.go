@@ -347,7 +347,7 @@ func TestConvert(t *testing.T) {
 	if n := countIn(readProfile(t, filepath.Join(out, "b.pb.gz")), every); n != r.event.Samples {
 		t.Errorf("converted pprof has %d samples, want %d", n, r.event.Samples)
 	}
-	cmd := exec.Command(program(t), "convert", "-", "-", "--format", "folded")
+	cmd := exec.Command(program(), "convert", "-", "-", "--format", "folded")
 	cmd.Stdin = bytes.NewReader(folded)
 	o := finish(t, cmd)
 	checkFolded(t, o.stdout, r.event.Samples)

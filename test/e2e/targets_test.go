@@ -17,10 +17,10 @@ import (
 func family(t *testing.T, r *recording, parent int) {
 	t.Helper()
 	for _, function := range []string{"early_child", "late_child", "grand_child", "exec_child"} {
-		r.some(t, function, 3, in(function))
+		r.some(t, function, 20, in(function))
 	}
 	r.none(t, "the children are processes of their own", and(in("late_child", "exec_child"), pid(parent)))
-	r.some(t, "children by the name that they took", 3, comm("tool"))
+	r.some(t, "children by the name that they took", 20, comm("tool"))
 	r.none(t, "bystanders", comm("split"))
 	r.none(t, "bystanders", inSplit)
 }
@@ -30,9 +30,9 @@ func family(t *testing.T, r *recording, parent int) {
 func TestPIDFollowsChildren(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
-	p := target.Start(t, target.C(t, "forker"), "60")
+	p := target.Start(t, target.C(t, "forker"))
 	target.Start(t, target.C(t, "split"), "60")
-	family(t, record(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "3s"), p.PID)
+	family(t, recordWhile(t, rounds(t, p), "-F", "999", "-p", strconv.Itoa(p.PID)), p.PID)
 }
 
 // TestPIDHasThreads: all threads of a process, told apart by their thread IDs. Of two
@@ -43,8 +43,8 @@ func TestPIDHasThreads(t *testing.T) {
 	path := target.C(t, "threads")
 	p := target.Start(t, path, "3", "60")
 	other := target.Start(t, path, "1", "60")
-	r := record(t, "-F", "999", "-p", strconv.Itoa(p.PID), "-d", "2s")
-	r.some(t, "spin_thread", 20, and(in("spin_thread"), pid(p.PID)))
+	r := recordWhile(t, useCPUSeconds(t, 0.9, p.PID), "-F", "999", "-p", strconv.Itoa(p.PID))
+	r.some(t, "spin_thread", 500, and(in("spin_thread"), pid(p.PID)))
 	r.none(t, "another process", not(pid(p.PID)))
 	r.none(t, "the other one", pid(other.PID))
 	tids := threads(t, p.PID)
@@ -78,9 +78,9 @@ func TestSeveralPIDs(t *testing.T) {
 	t.Parallel()
 	path := target.C(t, "split")
 	a, b, other := target.Start(t, path, "60"), target.Start(t, path, "60"), target.Start(t, path, "60")
-	r := record(t, "-F", "999", "-p", fmt.Sprintf("%d,%d", a.PID, b.PID), "-d", "2s")
-	r.some(t, "the first", 5, pid(a.PID))
-	r.some(t, "the second", 5, pid(b.PID))
+	r := recordWhile(t, useCPU(t, a.PID, b.PID, other.PID), "-F", "999", "-p", fmt.Sprintf("%d,%d", a.PID, b.PID))
+	r.some(t, "the first", 150, pid(a.PID))
+	r.some(t, "the second", 150, pid(b.PID))
 	r.none(t, "the third", pid(other.PID))
 	r.none(t, "another process", not(pid(a.PID, b.PID)))
 }
@@ -96,13 +96,17 @@ func named(t *testing.T, path, name string) string {
 	return link
 }
 
+// ownName makes a thread's name, of up to 7 bytes more, that no other test run has.
+func ownName(name string) string { return fmt.Sprintf("%.5s%d", name, os.Getpid()%1000) }
+
 // TestComm: processes by name, with their children, whatever name these have.
 func TestComm(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
-	p := target.Start(t, named(t, target.C(t, "forker"), "kiwi-parent"), "60")
+	name := ownName("kiwi")
+	p := target.Start(t, named(t, target.C(t, "forker"), name+"-parent"))
 	target.Start(t, target.C(t, "split"), "60")
-	family(t, record(t, "-F", "999", "--comm", "^kiwi-p", "-d", "3s"), p.PID)
+	family(t, recordWhile(t, rounds(t, p), "-F", "999", "--comm", "^"+name+"-p"), p.PID)
 }
 
 // TestCommOfThreads: threads are chosen from when they have the name; what they did
@@ -110,13 +114,15 @@ func TestComm(t *testing.T) {
 func TestCommOfThreads(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
-	b := startRecord(t, "-F", "999", "--comm", "^okapi-[12]", "-d", "4s")
-	p := target.Start(t, target.C(t, "threads"), "4", "60", "okapi", "1.5")
-	r := b.wait(t, 0)
-	p.Kill()
-	r.some(t, "okapi-1", 5, comm("okapi-1"))
-	r.some(t, "okapi-2", 5, comm("okapi-2"))
-	r.none(t, "any other thread", not(comm("okapi-[12]")))
+	name, path := ownName("okapi"), target.C(t, "threads")
+	var p *target.Process
+	r := recordWhile(t, func() {
+		p = target.Start(t, path, "4", "60", name, "0.3")
+		useCPUSeconds(t, 4*0.7, p.PID)()
+	}, "-F", "999", "--comm", "^"+name+"-[12]")
+	r.some(t, "the second", 50, comm(name+"-1"))
+	r.some(t, "the third", 50, comm(name+"-2"))
+	r.none(t, "any other thread", not(comm(name+"-[12]")))
 	r.none(t, "any other process", not(pid(p.PID)))
 }
 
@@ -125,12 +131,12 @@ func TestCommOfThreads(t *testing.T) {
 func TestCommLater(t *testing.T) {
 	needRoot(t)
 	t.Parallel()
-	b := startRecord(t, "-F", "999", "--comm", "^quokka$", "-d", "5s")
-	p := target.Start(t, target.C(t, "forker"), "60", "quokka", "1.5")
-	r := b.wait(t, 0)
-	p.Kill()
+	name, path := ownName("quoka"), target.C(t, "forker")
+	r := recordWhile(t, func() {
+		rounds(t, target.Start(t, path, "1000", name, "0.5"))()
+	}, "-F", "999", "--comm", "^"+name+"$")
 	for _, function := range []string{"late_child", "grand_child", "exec_child"} {
-		r.some(t, function, 3, in(function))
+		r.some(t, function, 20, in(function))
 	}
 	r.none(t, "bystanders", comm("split"))
 }
@@ -152,8 +158,8 @@ func TestCommandWithTargets(t *testing.T) {
 	t.Parallel()
 	need(t, "sleep")
 	p := target.Start(t, target.C(t, "split"), "60")
-	r := recordBy(t, exec.Command(program(t)), "-F", "999", "-p", strconv.Itoa(p.PID), "--", "sleep", "1")
-	r.some(t, "the target", 5, pid(p.PID))
+	r := recordBy(t, exec.Command(program()), "-F", "999", "-p", strconv.Itoa(p.PID), "--", "sleep", "1")
+	r.some(t, "the target", 1, pid(p.PID))
 	r.none(t, "another process", not(pid(p.PID)))
 	if d := r.summary.DurationSeconds; d > 20 {
 		t.Errorf("recorded for %.1f s of `sleep 1`", d)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	pprof "github.com/google/pprof/profile"
@@ -59,5 +60,19 @@ func TestDepth(t *testing.T) {
 			}
 		}
 		return calls == depth && in("main")(s)
+	})
+}
+
+// TestTooDeep: of a stack beyond the limit both ends are there, and a marker between them.
+func TestTooDeep(t *testing.T) {
+	needRoot(t)
+	t.Parallel()
+	r := record(t, "-F", "999", "--", target.C(t, "recursion"), "3000", "1")
+	bottom := r.count(in("bottom"))
+	if bottom < 50 {
+		t.Errorf("%d samples in bottom, want 50", bottom)
+	}
+	r.some(t, "stacks that say that they are truncated", bottom*9/10, func(s *pprof.Sample) bool {
+		return len(s.Location) > 500 && in("bottom")(s) && slices.Equal(s.Label["stack"], []string{"truncated"})
 	})
 }

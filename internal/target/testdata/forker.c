@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// forker SECONDS [NAME DELAY]: has a child in early_child from the start, and later starts children in
-// late_child, grandchildren whose parent has gone (a daemon's double fork) in grand_child, and children that
-// execute another program under another name, in exec_child. It uses hardly any CPU time itself.
-// With NAME it takes that name after DELAY seconds, and starts the later ones only after that.
+// forker ROUNDS [NAME DELAY]: has a child that spins in early_child all the time. In each round it starts a
+// child that spends 20 ms of CPU time in late_child, a grandchild whose parent has gone (a daemon's double
+// fork) in grand_child, and a child that executes a program of another name in exec_child; it waits for all
+// of them and prints "round". It hardly uses the CPU itself, and ends after ROUNDS or two minutes.
+// With NAME it takes that name after DELAY seconds, and does its rounds only after that.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -13,67 +14,79 @@ SPEND(late_child)
 SPEND(grand_child)
 SPEND(exec_child)
 
-#define PIECE 0.08
+#define PIECE 0.02
+#define LIFE 120
 
-static void in_child(void (*turn)(long), double seconds)
+static pid_t forked(void)
 {
 	pid_t pid = fork();
 	if (pid < 0)
 		exit(1);
-	if (pid == 0) {
-		spend(turn, CLOCK_MONOTONIC, seconds);
-		_exit(0);
-	}
+	return pid;
 }
 
-static void in_grandchild(void)
+static void in_child(void (*turn)(long))
 {
-	pid_t pid = fork();
-	if (pid < 0)
-		exit(1);
-	if (pid == 0) {
-		setsid();
-		in_child(grand_child, PIECE);
+	if (forked() == 0) {
+		spend(turn, CLOCK_PROCESS_CPUTIME_ID, PIECE);
 		_exit(0);
 	}
 }
 
 static void in_exec(void)
 {
-	pid_t pid = fork();
-	if (pid < 0)
-		exit(1);
-	if (pid == 0) {
-		/* A script's or a tool's name, not ours. */
+	if (forked() == 0) {
 		execl("/proc/self/exe", "tool", "exec", NULL);
 		_exit(127);
 	}
 }
 
+/* Waits for the grandchild too: it has the pipe open until it ends. */
+static void round_of_children(void)
+{
+	int ends[2];
+	char byte;
+
+	if (pipe(ends))
+		exit(1);
+	in_child(late_child);
+	in_exec();
+	if (forked() == 0) {
+		in_child(grand_child);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (read(ends[0], &byte, 1) != 0)
+		exit(1);
+	close(ends[0]);
+	for (int i = 0; i < 3; i++)
+		wait(NULL);
+}
+
 int main(int argc, char **argv)
 {
-	double start = now(CLOCK_MONOTONIC), seconds = number(argc, argv, 1, 60);
-
 	if (argc > 1 && !strcmp(argv[1], "exec")) {
 		prctl(PR_SET_NAME, "tool");
-		spend(exec_child, CLOCK_MONOTONIC, PIECE);
+		spend(exec_child, CLOCK_PROCESS_CPUTIME_ID, PIECE);
 		return 0;
 	}
-	in_child(early_child, seconds);
+	alarm(LIFE);
+	pid_t early = forked();
+	if (early == 0) {
+		spend(early_child, CLOCK_MONOTONIC, LIFE);
+		return 0;
+	}
 	ready();
 	if (argc > 2) {
 		usleep(number(argc, argv, 3, 1) * 1e6);
 		prctl(PR_SET_NAME, argv[2]);
 	}
-	while (now(CLOCK_MONOTONIC) < start + seconds) {
-		in_child(late_child, PIECE);
-		in_grandchild();
-		in_exec();
-		usleep(100000);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+	for (int i = 0; i < number(argc, argv, 1, 1000000); i++) {
+		round_of_children();
+		puts("round");
+		fflush(stdout);
 	}
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	kill(early, SIGKILL);
+	wait(NULL);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// threads N SECONDS [NAME DELAY]: N threads in spin_thread besides the main thread, which sleeps. After
-// DELAY seconds each thread takes the name NAME-i.
+// threads N SECONDS [NAME DELAY]: N threads in spin_thread besides the main thread, which sleeps. When a
+// thread has used DELAY seconds of CPU time it takes the name NAME-i.
 #include <pthread.h>
 #include <sys/prctl.h>
 #include "spend.h"
@@ -13,12 +13,14 @@ static const char *name;
 static void *run(void *arg)
 {
 	char own[16];
-	spend(spin_thread, CLOCK_MONOTONIC, name ? delay : seconds);
+	double end = now(CLOCK_MONOTONIC) + seconds;
 	if (name) {
+		spend(spin_thread, CLOCK_THREAD_CPUTIME_ID, delay);
 		snprintf(own, sizeof own, "%s-%d", name, (int)(long)arg);
 		prctl(PR_SET_NAME, own);
-		spend(spin_thread, CLOCK_MONOTONIC, seconds - delay);
 	}
+	while (now(CLOCK_MONOTONIC) < end)
+		spin_thread(TURN);
 	return NULL;
 }
 
