@@ -44,6 +44,7 @@ func recordableEvents() []string { return loader.EventNames() }
 //	warnings       [string]
 func newDoctorCmd() *cobra.Command {
 	var asJSON bool
+	var unwindTarget string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this kernel and these privileges allow, and what to do about what is missing",
@@ -52,9 +53,12 @@ opens counters, and reads the settings that matter. Then it says for each comman
 whether it works here, and what to do if it does not.
 
 It exits with 0 if CPU profiling works and with 4 if it does not.`,
-		Example: "  sudo ebpfprof doctor\n  ebpfprof doctor --json | jq '.events[] | select(.status == \"fails\")'",
+		Example: "  sudo ebpfprof doctor\n  sudo ebpfprof doctor --unwind 1234\n  ebpfprof doctor --json | jq '.events[] | select(.status == \"fails\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if unwindTarget != "" {
+				return doctorUnwind(cmd.OutOrStdout(), unwindTarget, asJSON)
+			}
 			facts := doctor.Gather("/") // before probes raise the memlock limit
 			var probes []doctor.Probe
 			for _, r := range probe.Run(cmd.Context(), probe.Options{}) {
@@ -69,6 +73,7 @@ It exits with 0 if CPU profiling works and with 4 if it does not.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.Flags().StringVar(&unwindTarget, "unwind", "", "say how well the code of `BINARY|PID` can be unwound, and why not")
 	return cmd
 }
 

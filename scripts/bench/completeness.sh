@@ -8,11 +8,13 @@ seconds=${1:-20}
 shift || true
 wanted=" $* "
 
+wants() { [[ $wanted == *" $1 "* || $wanted == "  " ]]; }
+
 # measure NAME COMMAND...: records the command for some seconds.
 measure() {
 	local name=$1
 	shift
-	[[ $wanted == *" $name "* || $wanted == "  " ]] || return 0
+	wants "$name" || return 0
 	timeout -s INT "$seconds" "$ebpfprof" record -F 199 -o "$work/p.folded" --summary "$work/s.json" -q -- "$@" \
 		>/dev/null 2>&1 </dev/null || true
 	show "$name"
@@ -20,7 +22,6 @@ measure() {
 
 # watch NAME PATTERN: records processes by name while a load runs.
 watch() {
-	[[ $wanted == *" $1 "* || $wanted == "  " ]] || return 0
 	"$ebpfprof" record -F 199 --comm "$2" -d "${seconds}s" -o "$work/p.folded" --summary "$work/s.json" -q
 	show "$1"
 }
@@ -102,27 +103,34 @@ C
 	measure rust "$work/r"
 fi
 
-redis-server --port 63799 --save '' --dir "$work" >/dev/null &
-load+=($!)
-sleep 0.5
-(redis-benchmark -p 63799 -n 100000000 -q -t set,get,lpush,sort >/dev/null 2>&1) &
-load+=($!)
-watch redis '^redis-server|^io_thd|^bio_'
-kill "${load[@]}" 2>/dev/null || true
+redis() {
+	redis-server --port 63799 --save '' --dir "$work" >/dev/null &
+	load+=($!)
+	sleep 0.5
+	(redis-benchmark -p 63799 -n 100000000 -q -t set,get,lpush,sort >/dev/null 2>&1) &
+	load+=($!)
+	watch redis '^redis-server|^io_thd|^bio_'
+	kill "${load[@]}" 2>/dev/null || true
+}
 
-mkdir -p "$work/www"
-head -c 8192 /dev/urandom >"$work/www/x"
-cat >"$work/nginx.conf" <<C
+nginx_() {
+	mkdir -p "$work/www"
+	head -c 8192 /dev/urandom >"$work/www/x"
+	cat >"$work/nginx.conf" <<C
 worker_processes 1;
 error_log /dev/null;
 pid $work/nginx.pid;
 events {}
 http { access_log off; server { listen 127.0.0.1:63800; root $work/www; gzip on; } }
 C
-chmod -R a+rx "$work"
-nginx -c "$work/nginx.conf" -g 'daemon off;' &
-load+=($!)
-sleep 0.5
-wrk -t1 -c8 -d $((seconds + 5)) http://127.0.0.1:63800/x >/dev/null &
-load+=($!)
-watch nginx '^nginx'
+	chmod -R a+rx "$work"
+	nginx -c "$work/nginx.conf" -g 'daemon off;' &
+	load+=($!)
+	sleep 0.5
+	wrk -t1 -c8 -d $((seconds + 5)) http://127.0.0.1:63800/x >/dev/null &
+	load+=($!)
+	watch nginx '^nginx'
+}
+
+! wants redis || redis
+! wants nginx || nginx_
