@@ -227,6 +227,7 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 		DurationSeconds: duration.Seconds(),
 		CPUs:            r.sampler.CPUs(),
 		Events:          map[string]agent.EventSummary{r.event.Name: agent.NewEventSummary(counters, stacks)},
+		UnwindTables:    r.recorder.UnwindStats(),
 		Overhead:        agent.MeasureOverhead(counters.RunTime, kernelBytes),
 	}
 	if first := r.recorder.FirstSample(); first > 0 {

@@ -27,6 +27,7 @@ type Recorder struct {
 	processes *processes
 	counts    map[sampleKey]count
 	samples   uint64
+	guessed   uint64
 	first     time.Duration // of the first sample, CLOCK_MONOTONIC
 	comms     map[string]string
 	onTick    func()
@@ -74,6 +75,9 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	}
 	r.counts[key] = c
 	r.samples++
+	if s.Guessed {
+		r.guessed++
+	}
 }
 
 // comm returns b as a string, allocated once for each name.
@@ -137,7 +141,7 @@ func (r *Recorder) Close() {
 func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...string) (*pprof.Profile, Stacks) {
 	named := r.name()
 	b := profile.NewBuilder(r.builderOptions(start, duration, comments))
-	var sum Stacks
+	sum := Stacks{Guessed: r.guessed}
 	for _, key := range sortedKeys(r.counts) {
 		c := r.counts[key]
 		st := named.stack(b, key.stack)

@@ -177,14 +177,14 @@ func TestRecorderMarksTheGap(t *testing.T) {
 	for range 2 * loader.GapAt {
 		s.User = append(s.User, addr)
 	}
-	s.Skipped, s.Certain = 100, true
+	s.Skipped, s.Certain, s.Guessed = 100, true, true
 	r.Sample(s)
 	p, stacks := r.Profile(time.Now(), time.Second)
 	got := names(p.Sample[0])
 	if len(got) != 2*loader.GapAt+1 || got[loader.GapAt] != "[truncated]" {
 		t.Errorf("%d frames, %q in the middle", len(got), got[loader.GapAt])
 	}
-	if stacks.ByEnd["truncated"] != 1 || stacks.Frames != 2*loader.GapAt {
+	if stacks.ByEnd["truncated"] != 1 || stacks.Frames != 2*loader.GapAt || stacks.Guessed != 1 {
 		t.Errorf("stacks %+v", stacks)
 	}
 }

@@ -18,6 +18,7 @@ type Stacks struct {
 	ByEnd      map[string]uint64
 	Frames     uint64 // addresses in all samples
 	Symbolized uint64 // of these with a function's name
+	Guessed    uint64 // samples with a frame that was taken by its frame pointer, for lack of a rule
 }
 
 func (s *Stacks) add(st namedStack, samples uint64) {
@@ -35,6 +36,7 @@ type Summary struct {
 	StartSeconds    float64                 `json:"start_seconds"` // from our exec to the first sample; 0 without one
 	CPUs            int                     `json:"cpus"`
 	Events          map[string]EventSummary `json:"events"`
+	UnwindTables    UnwindStats             `json:"unwind_tables"`
 	Overhead        Overhead                `json:"overhead"`
 }
 
@@ -45,6 +47,8 @@ type EventSummary struct {
 	Lost    map[string]uint64 `json:"lost"`
 	Stacks  map[string]uint64 `json:"stacks"`
 	Frames  FrameSummary      `json:"frames"`
+	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
+	Guessed uint64 `json:"guessed"`
 }
 
 // FrameSummary counts the addresses of all samples.
@@ -69,9 +73,10 @@ func NewEventSummary(c loader.Counters, s Stacks) EventSummary {
 	}
 	return EventSummary{
 		Fired: c.Fired, Samples: c.Samples,
-		Lost:   map[string]uint64{"ring_full": c.LostRingFull},
-		Stacks: stacks,
-		Frames: FrameSummary{Total: s.Frames, Symbolized: s.Symbolized},
+		Lost:    map[string]uint64{"ring_full": c.LostRingFull},
+		Stacks:  stacks,
+		Frames:  FrameSummary{Total: s.Frames, Symbolized: s.Symbolized},
+		Guessed: s.Guessed,
 	}
 }
 

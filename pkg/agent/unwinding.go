@@ -38,11 +38,11 @@ type unwinding struct {
 
 // UnwindStats says what became of the objects that stacks touched.
 type UnwindStats struct {
-	Compiled int // tables made
-	Cached   int // tables read from disk
-	Failed   int // no ELF file that can be read, or no room in the kernel
-	Evicted  int // tables dropped to stay within the budget
-	TooLarge int // tables larger than the budget
+	Compiled int `json:"compiled"`  // tables made
+	Cached   int `json:"cached"`    // tables read from disk
+	Failed   int `json:"failed"`    // no ELF file that can be read, or no room in the kernel
+	Evicted  int `json:"evicted"`   // tables dropped to stay within the budget
+	TooLarge int `json:"too_large"` // tables larger than the budget
 }
 
 type compileJob struct {
