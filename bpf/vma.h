@@ -159,12 +159,14 @@ __noinline int vma_of(u64 addr)
 		v->file.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		v->file.ino = BPF_CORE_READ(inode, i_ino);
 		v->file.mtime = mtime_of(inode);
-		announce(n, (u64)file);
 	} else if (v->start == s->walk.vdso) {
 		kind = PROF_VMA_VDSO;
 	}
 	v->offset = (v->offset & ((1ULL << 56) - 1)) | (u64)kind << 56;
 	take_rules(s, n & (PROF_VMAS - 1));
+	/* What has rules was announced, or user space could not have compiled them. */
+	if (kind == PROF_VMA_FILE && !s->rules[n & (PROF_VMAS - 1)].row_blocks)
+		announce(n, (u64)file);
 	s->sample.vmas = n + 1;
 	s->walk.last_vma = n;
 	return n;
