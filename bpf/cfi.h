@@ -60,7 +60,7 @@ static const u8 reg_places[32] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 1
 /* The value of a register in this frame; false when it is not known. */
 static __always_inline bool reg_value(struct prof_scratch *s, u32 reg, u64 *value)
 {
-	struct prof_walk *w = &s->walk;
+	struct prof_state *w = &s->walk.now;
 
 	if (reg == DWARF_SP) {
 		*value = w->sp;
@@ -82,18 +82,25 @@ static __always_inline bool reg_value(struct prof_scratch *s, u32 reg, u64 *valu
 /* Takes all registers from those of a task. */
 static __always_inline void enter_regs(struct prof_scratch *s)
 {
-	take_regs(&s->walk, &s->regs);
-	s->walk.exact = true;
-	s->walk.fp_known = true;
-	s->walk.bx_known = true;
+	struct prof_state *w = &s->walk.now;
+
+	take_regs(w, &s->regs);
+	w->ra_at = 0;
+	w->exact = true;
+	w->fp_known = true;
+	w->bx_known = true;
 }
 
-/* The frame that the kernel pushed for a signal: all registers are in it, at sp. */
-static __always_inline int signal_step(struct prof_scratch *s)
+/* The frame that the kernel pushed for a signal: all registers are in it, at sp. Global: it is rare. */
+__noinline int signal_step(void)
 {
-	u64 *saved = s->signal;
+	struct prof_scratch *s = scratch();
+	u64 *saved;
 
-	if (bpf_probe_read_user(saved, SIGNAL_WORDS * 8, (void *)(s->walk.sp + SIGNAL_FIRST)))
+	if (!s)
+		return STEP_UNREADABLE;
+	saved = s->signal;
+	if (bpf_probe_read_user(saved, SIGNAL_WORDS * 8, (void *)(s->walk.now.sp + SIGNAL_FIRST)))
 		return STEP_UNREADABLE;
 	for (int i = 0; i < SIGNAL_WORDS; i++)
 #if defined(__TARGET_ARCH_x86)
@@ -105,17 +112,46 @@ static __always_inline int signal_step(struct prof_scratch *s)
 	return STEP_OK;
 }
 
-/* A word of the stack at cfa + off: from what was read below the CFA, or by itself. */
-static __always_inline bool stack_word(struct prof_scratch *s, u64 cfa, s64 off, u64 *value)
+/* Reads the window from lo on. Past the end of the stack less is to be had. Global, so that the verifier checks it once,
+ * and its arguments are values: see scratch(). */
+__noinline int move_window(u64 lo)
 {
-	u64 i = BELOW_CFA + (off >> 3);
+	struct prof_scratch *s = scratch();
 
-	if (!(off & 7) && off < 0 && i < BELOW_CFA && s->walk.below_ok) {
-		barrier_var(i); /* verifier: clang drops a mask that changes nothing */
-		*value = s->below_cfa[i & (BELOW_CFA - 1)];
+	if (!s)
+		return 0;
+	s->walk.window_at = lo;
+	s->walk.window_words = WINDOW_WORDS;
+	if (!bpf_probe_read_user(s->window, sizeof(s->window), (void *)lo))
+		return 0;
+	s->walk.window_words = BELOW_CFA;
+	if (!bpf_probe_read_user(s->window, BELOW_CFA * 8, (void *)lo))
+		return 0;
+	s->walk.window_words = 0;
+	return 0;
+}
+
+/* Makes the window hold the words from lo to below hi, if they can be read, with one read for several frames. */
+static __always_inline void want_window(struct prof_scratch *s, u64 lo, u64 hi)
+{
+	u64 at = s->walk.window_at;
+
+	if ((lo - at) & 7 || lo < at || hi > at + s->walk.window_words * 8)
+		move_window(lo);
+}
+
+/* A word of the user's memory: from the window, or by itself. */
+static __always_inline bool stack_word(struct prof_scratch *s, u64 addr, u64 *value)
+{
+	u64 off = addr - s->walk.window_at;
+
+	if (!(off & 7) && off < s->walk.window_words * 8) {
+		off >>= 3;
+		barrier_var(off); /* verifier: clang drops a mask that changes nothing */
+		*value = s->window[off & (WINDOW_WORDS - 1)];
 		return true;
 	}
-	return !bpf_probe_read_user(value, sizeof(*value), (void *)(cfa + off));
+	return !bpf_probe_read_user(value, sizeof(*value), (void *)addr);
 }
 
 static __always_inline int find_cfa(struct prof_scratch *s, struct prof_rule *rule, u64 *cfa)
@@ -126,8 +162,8 @@ static __always_inline int find_cfa(struct prof_scratch *s, struct prof_rule *ru
 	if (kind == KIND_PLT) {
 		u8 mask = off >> 8, threshold = off >> 16, shift = off >> 24;
 
-		*cfa = s->walk.sp + (u8)off;
-		if (((u8)s->walk.ip & mask) >= threshold)
+		*cfa = s->walk.now.sp + (u8)off;
+		if (((u8)s->walk.now.ip & mask) >= threshold)
 			*cfa += 1ULL << (shift & 7);
 		return STEP_OK;
 	}
@@ -157,6 +193,7 @@ static __always_inline int return_address(struct prof_scratch *s, struct prof_ru
 	u32 ra = rule->kind_ra_fp >> 4 & 3;
 	s64 off = -8;
 
+	s->walk.now.ra_at = 0;
 	if ((rule->kind_ra_fp & 15) == KIND_RA_REG)
 		return reg_value(s, rule->fp_off & 31, ip) ? STEP_OK : STEP_NO_RULE;
 #if defined(__TARGET_ARCH_arm64)
@@ -169,51 +206,47 @@ static __always_inline int return_address(struct prof_scratch *s, struct prof_ru
 		off = rule->fp_off;
 	else if (ra == RA_SPLIT)
 		off = rule->off >> 16;
-	return stack_word(s, cfa, off, ip) ? STEP_OK : STEP_UNREADABLE;
+	s->walk.now.ra_at = cfa + off;
+	return stack_word(s, cfa + off, ip) ? STEP_OK : STEP_UNREADABLE;
 }
 
 /* Frame pointer and rbx of the caller. One that cannot be had is missed only by a rule that needs it. */
 static __always_inline void callers_regs(struct prof_scratch *s, struct prof_rule *rule, u64 cfa)
 {
-	struct prof_walk *w = &s->walk;
+	struct prof_state *w = &s->walk.now;
 	u32 fp = rule->kind_ra_fp >> 6;
 
 	if (fp == FP_SAVED)
-		w->fp_known = stack_word(s, cfa, rule->fp_off, &w->fp);
+		w->fp_known = stack_word(s, cfa + rule->fp_off, &w->fp);
 	else if (fp == FP_LOST)
 		w->fp_known = false;
 	else if (fp == FP_INDIRECT && w->fp_known)
-		w->fp_known =
-			!bpf_probe_read_user(&w->fp, sizeof(w->fp), (void *)(w->fp + rule->fp_off));
+		w->fp_known = stack_word(s, w->fp + rule->fp_off, &w->fp);
 #if defined(__TARGET_ARCH_x86)
 	u32 bx = rule->reg_bx >> 5;
 
 	if (bx == BX_LOST)
 		w->bx_known = false;
 	else if (bx != BX_SAME)
-		w->bx_known = stack_word(s, cfa, -8 * ((s64)bx + 1), &w->bx);
+		w->bx_known = stack_word(s, cfa - 8 * ((s64)bx + 1), &w->bx);
 #endif
 }
 
-/* Goes to the caller by walk.rule. Global, so that the verifier checks it once. */
-__noinline int cfi_step(void)
+/* Goes to the caller by a rule. */
+static __always_inline int cfi_step(struct prof_scratch *s, u64 encoded)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_state *w = &s->walk.now;
 	struct prof_rule rule;
-	struct prof_walk *w;
 	u64 cfa, ip;
 	u32 kind;
 	int step;
 
-	if (!s)
-		return STEP_NO_RULE;
-	w = &s->walk;
-	*(u64 *)&rule = w->rule;
+	*(u64 *)&rule = encoded;
 	kind = rule.kind_ra_fp & 15;
 	if (kind == KIND_END)
 		return STEP_ROOT;
 	if (kind == KIND_SIGNAL)
-		return signal_step(s);
+		return signal_step();
 	if (kind == KIND_NONE || kind > KIND_INDEXED)
 		return STEP_NO_RULE;
 	step = find_cfa(s, &rule, &cfa);
@@ -222,8 +255,7 @@ __noinline int cfi_step(void)
 	/* The stack grows downwards: a rule that does not go up is wrong here. */
 	if (kind != KIND_SWITCH && (cfa < w->sp || (cfa == w->sp && !w->exact)))
 		return STEP_NO_RULE;
-	w->below_ok = !bpf_probe_read_user(s->below_cfa, sizeof(s->below_cfa),
-					   (void *)(cfa - sizeof(s->below_cfa)));
+	want_window(s, cfa - BELOW_CFA * 8, cfa);
 	step = return_address(s, &rule, cfa, &ip);
 	if (step)
 		return step;

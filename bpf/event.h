@@ -8,8 +8,8 @@ static __always_inline void send(struct prof_scratch *s, struct prof_counters *c
 	u32 vma_bytes = s->sample.vmas * sizeof(struct prof_vma);
 	u64 size, flags = BPF_RB_NO_WAKEUP;
 
-	if (vma_bytes > sizeof(s->vmas))
-		vma_bytes = sizeof(s->vmas);
+	if (vma_bytes > PROF_VMAS * sizeof(struct prof_vma))
+		vma_bytes = PROF_VMAS * sizeof(struct prof_vma);
 	bpf_probe_read_kernel(&s->words[frames & (PROF_WORDS - 1)], vma_bytes, s->vmas);
 	size = sizeof(s->sample) + frames * 8 + vma_bytes;
 	if (size > sizeof(s->sample) + sizeof(s->words))

@@ -42,21 +42,23 @@ __noinline int path_step(void)
 	return 0;
 }
 
-/* Announces the file of mapping n if that has not been done. Global, so that the verifier checks it once. */
+/* Announces the file of place n if that has not been done. Global, so that the verifier checks it once. */
 __noinline int announce(u32 n, u64 file_ptr)
 {
 	struct prof_scratch *s = scratch();
 	struct file *file = (void *)file_ptr;
 	struct prof_counters *c;
+	struct prof_space *sp;
 	struct prof_file *rec;
 	struct prof_vma *v;
 	u64 size;
 	u8 one = 1;
 
-	if (!s)
+	sp = s ? space(s) : NULL;
+	if (!sp)
 		return 0;
 	/* verifier: a comparison bounds the 32-bit half of an argument only. */
-	v = &s->vmas[n & (PROF_VMAS - 1)];
+	v = &sp->places[n & (PROF_VMAS - 1)].vma;
 	rec = &s->file;
 	if (bpf_map_lookup_elem(&files, &v->file))
 		return 0;

@@ -93,54 +93,113 @@ struct {
 	__type(value, struct prof_cache);
 } caches SEC(".maps");
 
-/* Where the rules of a mapping's object are; row_blocks is 0 when there are none. */
-struct prof_rules {
+/* An executable mapping, and where the rules of its object are; row_blocks is 0 when there are none. One cache line. */
+struct prof_place {
+	struct prof_vma vma;
 	u32 table, id, rule_blocks, row_blocks;
+};
+_Static_assert(sizeof(struct prof_place) == 64, "a place is a cache line");
+
+/* Mappings of a process that earlier samples on this CPU met: valid while the kernel says that the process's mappings
+ * are the same ones (vma.h). A search through the kernel's tree touches some thirty cache lines, all of them cold. */
+#define PROF_SPACES 8 /* processes remembered by each CPU, a power of two */
+#define PLACE_HINTS 64
+struct prof_space {
+	u64 mm, start_ns, exec_id;
+	u64 filled_ns;
+	u32 seq; /* mm_struct.mm_lock_seq */
+	u32 generation; /* of the tables */
+	u32 n; /* places entered; the oldest are replaced */
+	u32 pad[5];
+	u8 hints[PLACE_HINTS]; /* hash of an address -> its likely place */
+	struct prof_place places[PROF_VMAS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROF_SPACES);
+	__type(key, u32);
+	__type(value, struct prof_space);
+} spaces SEC(".maps");
+
+/* Counts the changes of the map objects. */
+volatile u32 table_generation;
+
+/* What is known of one frame. In the leaf, and in what a signal interrupted, ip is exact and all registers are known;
+ * elsewhere ip is a return address, and known says which of the two are. */
+struct prof_state {
+	u64 ip, sp, fp, bx;
+	u64 ra_at; /* where the return address ip lay on the stack; 0: in a register */
+	bool exact;
+	bool fp_known, bx_known;
+	u8 pad[5];
 };
 
 /* What one walk of a user stack, and of one path within it, knows. */
 struct prof_walk {
-	struct mm_struct *mm;
-	u64 ip, sp, fp, bx;
-	u64 rule; /* for ip */
-	/* What ip and the registers are: in the leaf, and in what a signal interrupted, ip is exact and all registers are
-	 * known; elsewhere ip is a return address, and known says which of the two are. */
-	bool exact;
-	bool fp_known, bx_known;
-	bool below_ok; /* below_cfa could be read */
-	u8 pad1[4];
-	u64 vdso;
+	struct prof_state now;
+	u32 slot; /* of the process in spaces */
+	u32 last; /* place of the frame before: frames of one object come in runs */
+	u32 used; /* bit per place that this stack touches */
+	u32 window_words; /* of window, that could be read */
+	u64 window_at; /* address of window */
 	u64 entry; /* where the search for a mapping has got to */
-	u32 last_vma; /* frames of one object come in runs */
-	u32 pad;
+	struct mm_struct *mm;
+	struct prof_state
+		marks[2]; /* the last two frames at a multiple of PROF_USER_FRAMES, latest last */
+	u32 mark_depth[2];
 	/* Where the path of a new file has got to. */
 	struct vfsmount *vfs;
 	struct dentry *dentry;
 };
 
 #define BELOW_CFA 8 /* words: return address, frame pointer and what is pushed next to them */
+#define WINDOW_WORDS 64 /* of the stack, read at once: several frames' return addresses lie in it */
 #define MAPLE_RANGE_PIVOTS 15
 #define MAPLE_ARANGE_PIVOTS 9
 #define PROF_WORDS 2048 /* power of two over PROF_KERNEL_FRAMES + PROF_USER_FRAMES */
 
-/* A perf interrupt may land in any other program, never in itself, so this is for perf_event programs only. */
+/* A perf interrupt may land in any other program, never in itself, so this is for perf_event programs only. What every
+ * sample touches comes first, to lie in few pages. */
 struct prof_scratch {
-	struct prof_sample sample;
-	/* verifier: the room after PROF_WORDS lets a masked index be followed by all mappings. */
-	u64 words[PROF_WORDS + PROF_VMAS * PROF_VMA_WORDS];
-	struct prof_vma vmas[PROF_VMAS];
 	struct prof_walk walk;
-	struct prof_rules rules[PROF_VMAS]; /* of vmas */
 	/* Of user mode. Here, and what follows too, because programs have 512 bytes of stack. */
 	union {
 		struct pt_regs regs;
 		u64 reg_words[64];
 	};
-	u64 below_cfa[BELOW_CFA];
+	u64 window[WINDOW_WORDS];
+	struct prof_sample sample;
+	/* verifier: the room after PROF_WORDS lets a masked index be followed by all mappings. */
+	u64 words[PROF_WORDS + PROF_VMAS * PROF_VMA_WORDS];
+	/* That this stack touches. verifier: twice the room, so that a masked index may be followed by as many again. */
+	struct prof_vma vmas[2 * PROF_VMAS];
 	u64 signal[33]; /* words of a signal frame */
 	u64 pivots[MAPLE_RANGE_PIVOTS];
 	struct prof_file file;
 };
+
+/* The root of a thread's deep stack, found with one or more of its samples on this CPU (deep.h). */
+#define PROF_DEEPS 4 /* threads remembered by each CPU, a power of two */
+struct prof_deep {
+	u64 mm, start_ns;
+	u32 tid;
+	u32 depth; /* frames from the leaf of the sample that found it */
+	struct prof_state at; /* from where to go on, or to check */
+	u8 done; /* root holds the root; else, what came before at */
+	u8 flags;
+	u16 vmas_n;
+	u32 pad;
+	u64 root[PROF_HALF]; /* in turn, as in a record */
+	struct prof_vma vmas[PROF_VMAS]; /* where root lies, and more */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PROF_DEEPS);
+	__type(key, u32);
+	__type(value, struct prof_deep);
+} deeps SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -154,6 +213,11 @@ static __always_inline struct prof_scratch *scratch(void)
 {
 	u32 zero = 0;
 	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+static __always_inline struct prof_space *space(struct prof_scratch *s)
+{
+	return bpf_map_lookup_elem(&spaces, &s->walk.slot);
 }
 
 static __always_inline struct prof_counters *counter(void)

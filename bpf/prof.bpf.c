@@ -13,6 +13,7 @@
 #include "rule.h"
 #include "regs.h"
 #include "cfi.h"
+#include "deep.h"
 #include "walk.h"
 #include "event.h"
 #include "ksym.h"

@@ -6,8 +6,8 @@
 #define PROF_KERNEL_FRAMES 127
 /* User frames of one record. */
 #define PROF_USER_FRAMES 1024
-/* Of a deeper stack, the leaf half and the root half are kept. Frames that are walked at most: a bound for the time
- * in an interrupt, about a millisecond. */
+/* Of a deeper stack, the leaf half and the root half are kept. Frames that one sample walks at most: a bound for the time
+ * in an interrupt, about a millisecond. The walk of a deeper stack goes on with the thread's next sample (deep.h). */
 #define PROF_HALF (PROF_USER_FRAMES / 2)
 #define PROF_MAX_DEPTH 16384
 /* Distinct mappings that one stack may touch. */
@@ -64,7 +64,7 @@ enum prof_record_type {
 enum prof_end {
 	PROF_END_COMPLETE = 0, /* at the root of the thread */
 	PROF_END_KERNEL_THREAD = 1, /* there is no user part */
-	PROF_END_TRUNCATED = 2, /* more than PROF_MAX_DEPTH frames */
+	PROF_END_TRUNCATED = 2, /* more than PROF_MAX_DEPTH frames, and the root not known yet */
 	PROF_END_NO_UNWIND_INFO = 3, /* no plausible frame pointer and no other rule */
 	PROF_END_UNREADABLE = 4, /* stack memory not resident */
 	PROF_END_NO_MAPPING = 5, /* the address is in no executable mapping */

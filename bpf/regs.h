@@ -12,7 +12,7 @@ static __always_inline bool is_compat(struct pt_regs *regs)
 {
 	return (regs->cs & 0xffff) != USER_CS;
 }
-static __always_inline void take_regs(struct prof_walk *w, struct pt_regs *regs)
+static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs)
 {
 	w->ip = regs->ip;
 	w->sp = regs->sp;
@@ -30,7 +30,7 @@ static __always_inline bool is_compat(struct pt_regs *regs)
 {
 	return regs->user_regs.pstate & PSR_MODE32_BIT;
 }
-static __always_inline void take_regs(struct prof_walk *w, struct pt_regs *regs)
+static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs)
 {
 	w->ip = regs->user_regs.pc;
 	w->sp = regs->user_regs.sp;

@@ -5,39 +5,43 @@
 #define BLOCK_STEPS 24 /* 2^24 blocks are more than a table has */
 #define RULE_NONE 0
 
-/* The rule for an offset in the object of mapping v; RULE_NONE without one. Global, so that the verifier checks the
- * searches once. */
-__noinline u64 rule_of(u32 v, u64 offset)
+static __always_inline struct prof_cached *cached_rule(struct prof_cache *cache, u64 key)
+{
+	return &cache->entries[(key * 0x9e3779b97f4a7c15ULL) >> 54 & (PROF_CACHED - 1)];
+}
+
+static __always_inline u64 rule_key(struct prof_place *p, u64 offset)
+{
+	return (u64)p->id << 32 | (u32)offset;
+}
+
+/* Searches the rule for an offset in the object of place v, and remembers it; RULE_NONE without one. Global, so that the
+ * verifier checks the searches once. */
+__noinline u64 search_rule(u32 v, u64 offset)
 {
 	struct prof_scratch *s = scratch();
 	u32 zero = 0, lo = 0, hi, at, index, pc = offset;
 	struct prof_cached *cached;
 	struct prof_cache *cache;
-	struct prof_rules *r;
+	struct prof_space *sp;
+	struct prof_place *p;
 	struct prof_block *b;
 	void *table;
-	u64 key;
 
 	cache = bpf_map_lookup_elem(&caches, &zero);
-	if (!s || !cache)
+	sp = s ? space(s) : NULL;
+	if (!sp || !cache)
 		return RULE_NONE;
-	r = &s->rules[v & (PROF_VMAS - 1)];
-	if (!r->row_blocks || offset >= PROF_NO_ROW)
-		return RULE_NONE;
-	key = (u64)r->id << 32 | pc;
-	cached = &cache->entries[(key * 0x9e3779b97f4a7c15ULL) >> 54 & (PROF_CACHED - 1)];
-	if (cached->key == key)
-		return cached->rule;
-
-	table = bpf_map_lookup_elem(&tables, &r->table);
+	p = &sp->places[v & (PROF_VMAS - 1)];
+	table = bpf_map_lookup_elem(&tables, &p->table);
 	if (!table)
 		return RULE_NONE; /* evicted meanwhile */
 	/* The last block that starts at or before pc. */
-	hi = r->row_blocks;
+	hi = p->row_blocks;
 	for (int i = 0; i < BLOCK_STEPS && hi - lo > 1; i++) {
 		u32 mid = (lo + hi) / 2;
 
-		at = r->rule_blocks + mid;
+		at = p->rule_blocks + mid;
 		b = bpf_map_lookup_elem(table, &at);
 		if (!b)
 			return RULE_NONE;
@@ -46,7 +50,7 @@ __noinline u64 rule_of(u32 v, u64 offset)
 		else
 			hi = mid;
 	}
-	at = r->rule_blocks + lo;
+	at = p->rule_blocks + lo;
 	b = bpf_map_lookup_elem(table, &at);
 	if (!b || b->pc[0] > pc)
 		return RULE_NONE;
@@ -60,7 +64,8 @@ __noinline u64 rule_of(u32 v, u64 offset)
 	b = bpf_map_lookup_elem(table, &at);
 	if (!b)
 		return RULE_NONE;
-	cached->key = key;
+	cached = cached_rule(cache, rule_key(p, offset));
+	cached->key = rule_key(p, offset);
 	cached->rule = b->rules[index & (PROF_BLOCK_RULES - 1)];
 	return cached->rule;
 }

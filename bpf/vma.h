@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Address -> mapping, from the kernel's own tree of mappings, so that no copy of it can be stale. No lock is
- * taken: what comes out is checked against the address, and a lost race ends the stack with its reason. */
+/* Address -> mapping, from the kernel's own tree of mappings. No lock is taken: what comes out is checked against the
+ * address, and a lost race ends the stack with its reason. What was found is remembered for the process's next samples,
+ * as long as mm_lock_seq stands still: the kernel counts it with every change of the mappings (since 6.4). */
 #pragma once
 
 #define VM_EXEC 4
@@ -86,88 +87,180 @@ static __always_inline s64 mtime_of(struct inode *inode)
 	return BPF_CORE_READ((struct inode___v510 *)inode, i_mtime.tv_sec);
 }
 
-/* Notes where the rules of mapping n's object are. The vDSO's are under the key of no file. */
-static __always_inline void take_rules(struct prof_scratch *s, u32 n)
+#define SPACE_NS \
+	1000000000ULL /* places are looked up anew that often, so that tables in use are seen to be */
+
+/* Whether the kernel counts changes of mappings, and the count. */
+static __always_inline bool mappings_seq(struct mm_struct *mm, u32 *seq)
+{
+	if (bpf_core_field_exists(mm->mm_lock_seq.sequence)) {
+		*seq = BPF_CORE_READ(mm, mm_lock_seq.sequence);
+		/* verifier: without it clang makes one read of the two, at an offset that it takes from both. */
+		barrier_var(*seq);
+		return true;
+	}
+	if (bpf_core_field_exists(((struct mm_struct___v611 *)mm)->mm_lock_seq)) {
+		*seq = BPF_CORE_READ((struct mm_struct___v611 *)mm, mm_lock_seq);
+		return true;
+	}
+	return false;
+}
+
+/* Finds what is known of the mappings of a process, or begins anew. An mm may have the address of one that is gone, and
+ * exec gives a process another: so all four must be the same. */
+static __always_inline bool enter_space(struct prof_scratch *s, struct task_struct *task,
+					struct mm_struct *mm)
+{
+	u64 exec_id = BPF_CORE_READ(task, self_exec_id);
+	struct prof_space *p;
+	u32 seq = 0;
+	bool counted = mappings_seq(mm, &seq);
+
+	s->walk.mm = mm;
+	s->walk.slot = ((u64)mm * 0x9e3779b97f4a7c15ULL) >> 56 & (PROF_SPACES - 1);
+	s->walk.last = PROF_VMAS;
+	s->walk.used = 0;
+	p = space(s);
+	if (!p)
+		return false;
+	if (counted && p->mm == (u64)mm && p->seq == seq && p->start_ns == s->sample.start_ns &&
+	    p->exec_id == exec_id && p->generation == table_generation &&
+	    s->sample.time_ns - p->filled_ns < SPACE_NS)
+		return true;
+	p->mm = (u64)mm;
+	p->start_ns = s->sample.start_ns;
+	p->exec_id = exec_id;
+	p->filled_ns = s->sample.time_ns;
+	p->seq = seq;
+	p->generation = table_generation;
+	p->n = 0;
+	__builtin_memset(p->hints, 0, sizeof(p->hints));
+	return true;
+}
+
+static __always_inline u32 hint_of(u64 addr)
+{
+	return ((addr >> 16) * 0x9e3779b97f4a7c15ULL) >> 56 & (PLACE_HINTS - 1);
+}
+
+/* Notes where the rules of a place's object are. The vDSO's are under the key of no file. */
+static __always_inline void take_rules(struct prof_scratch *s, struct prof_place *p)
 {
 	struct prof_object *o = NULL;
 
-	if (s->vmas[n].offset >> 56 != PROF_VMA_ANON)
-		o = bpf_map_lookup_elem(&objects, &s->vmas[n].file);
+	if (p->vma.offset >> 56 != PROF_VMA_ANON)
+		o = bpf_map_lookup_elem(&objects, &p->vma.file);
 	if (!o) {
-		s->rules[n].row_blocks = 0;
+		p->row_blocks = 0;
 		return;
 	}
 	o->used_ns = s->sample.time_ns;
-	s->rules[n].table = o->table;
-	s->rules[n].id = o->id;
-	s->rules[n].rule_blocks = o->rule_blocks;
-	s->rules[n].row_blocks = o->row_blocks;
+	p->table = o->table;
+	p->id = o->id;
+	p->rule_blocks = o->rule_blocks;
+	p->row_blocks = o->row_blocks;
 }
 
-/* Finds the executable mapping of addr and enters it in the scratch's table; returns its place there. Global, so
- * that the verifier checks the tree walk once. */
-__noinline int vma_of(u64 addr)
+/* Makes place n the one that frames are looked for first, and enters its mapping in the record. */
+static __always_inline int use_place(struct prof_scratch *s, struct prof_place *p, u32 n)
 {
-	struct prof_scratch *s = scratch();
-	struct vm_area_struct *vma;
-	struct mm_struct *mm;
-	struct prof_vma *v;
-	struct file *file;
-	u32 n, kind = PROF_VMA_ANON;
+	u32 bit = 1U << (n & 31), i = s->sample.vmas;
 
-	if (!s)
-		return VMA_NONE;
-	n = s->walk.last_vma;
-	if (n < PROF_VMAS && addr >= s->vmas[n].start && addr < s->vmas[n].end)
+	s->walk.last = n;
+	if (s->walk.used & bit)
 		return n;
-	n = s->sample.vmas;
-	for (u32 i = 0; i < PROF_VMAS; i++) {
-		if (i >= n)
-			break;
-		if (addr >= s->vmas[i].start && addr < s->vmas[i].end) {
-			s->walk.last_vma = i;
-			return i;
-		}
-	}
-
-	/* verifier: 6.1 checks all that follows once for each exit of the loop, with n a constant of each, and gives
-	 * up after a million instructions. Loaded anew, n is unknown, and the paths are one. */
-	barrier();
-	n = s->sample.vmas;
-	mm = s->walk.mm;
-	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr)
-					       : vma_in_rbtree(mm, addr);
-	if (!vma || !(BPF_CORE_READ(vma, vm_flags) & VM_EXEC))
-		return VMA_NONE;
-	if (n >= PROF_VMAS)
+	if (i >= PROF_VMAS)
 		return VMA_TABLE_FULL;
-	barrier_var(n);
-	n &= PROF_VMAS - 1;
-	v = &s->vmas[n];
+	s->walk.used |= bit;
+	s->vmas[i & (PROF_VMAS - 1)] = p->vma;
+	s->sample.vmas = i + 1;
+	return n;
+}
+
+static __always_inline bool within(struct prof_place *p, u64 addr)
+{
+	return addr >= p->vma.start && addr < p->vma.end;
+}
+
+/* Reads a mapping from the kernel; false when it is not one of code, or another CPU changed it. */
+static __always_inline bool read_mapping(struct prof_scratch *s, struct prof_vma *v,
+					 struct vm_area_struct *vma, u64 addr, struct file **file)
+{
+	struct mm_struct *mm = s->walk.mm;
+	u64 kind = PROF_VMA_ANON;
+
 	v->start = BPF_CORE_READ(vma, vm_start);
 	v->end = BPF_CORE_READ(vma, vm_end);
-	if (addr < v->start || addr >= v->end)
-		return VMA_NONE;
+	if (!(BPF_CORE_READ(vma, vm_flags) & VM_EXEC) || addr < v->start || addr >= v->end)
+		return false;
 	v->offset = 0;
 	v->file = (struct prof_file_id){};
-	file = BPF_CORE_READ(vma, vm_file);
-	if (file) {
-		struct inode *inode = BPF_CORE_READ(file, f_inode);
+	*file = BPF_CORE_READ(vma, vm_file);
+	if (*file) {
+		struct inode *inode = BPF_CORE_READ(*file, f_inode);
 
 		kind = PROF_VMA_FILE;
 		v->offset = (u64)BPF_CORE_READ(vma, vm_pgoff) << config.page_shift;
 		v->file.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		v->file.ino = BPF_CORE_READ(inode, i_ino);
 		v->file.mtime = mtime_of(inode);
-	} else if (v->start == s->walk.vdso) {
+	} else if (v->start == (u64)BPF_CORE_READ(mm, context.vdso)) {
 		kind = PROF_VMA_VDSO;
 	}
-	v->offset = (v->offset & ((1ULL << 56) - 1)) | (u64)kind << 56;
-	take_rules(s, n & (PROF_VMAS - 1));
+	v->offset = (v->offset & ((1ULL << 56) - 1)) | kind << 56;
+	return true;
+}
+
+/* Finds the executable mapping of addr, and returns its place in the process's space. Global, so that the verifier
+ * checks the tree walk once. */
+__noinline int find_place(u64 addr)
+{
+	struct prof_scratch *s = scratch();
+	struct vm_area_struct *vma;
+	struct mm_struct *mm;
+	struct prof_space *sp;
+	struct prof_place *p;
+	struct file *file = NULL;
+	u32 n, hint = hint_of(addr);
+
+	sp = s ? space(s) : NULL;
+	if (!sp)
+		return VMA_NONE;
+	n = sp->hints[hint];
+	if (n < sp->n && within(&sp->places[n & (PROF_VMAS - 1)], addr))
+		return use_place(s, &sp->places[n & (PROF_VMAS - 1)], n & (PROF_VMAS - 1));
+	for (n = 0; n < PROF_VMAS; n++) {
+		if (n >= sp->n)
+			break;
+		if (within(&sp->places[n], addr)) {
+			sp->hints[hint] = n;
+			return use_place(s, &sp->places[n], n);
+		}
+	}
+	/* verifier: 6.1 checks all that follows once for each exit of the loop, with n a constant of each, and gives
+	 * up after a million instructions. Loaded anew, n is unknown, and the paths are one. */
+	barrier();
+	n = sp->n;
+	mm = s->walk.mm;
+	vma = bpf_core_field_exists(mm->mm_mt) ? vma_in_maple(&s->walk, mm, addr)
+					       : vma_in_rbtree(mm, addr);
+	if (!vma)
+		return VMA_NONE;
+	n &= PROF_VMAS - 1;
+	barrier_var(n); /* verifier: clang drops a mask that changes nothing */
+	n &= PROF_VMAS - 1;
+	if (s->walk.used & 1U << n)
+		return VMA_TABLE_FULL;
+	p = &sp->places[n];
+	if (!read_mapping(s, &p->vma, vma, addr, &file)) {
+		p->vma.end = 0;
+		return VMA_NONE;
+	}
+	take_rules(s, p);
+	sp->n++;
+	sp->hints[hint] = n;
 	/* What has rules was announced, or user space could not have compiled them. */
-	if (kind == PROF_VMA_FILE && !s->rules[n & (PROF_VMAS - 1)].row_blocks)
+	if (file && !p->row_blocks)
 		announce(n, (u64)file);
-	s->sample.vmas = n + 1;
-	s->walk.last_vma = n;
-	return n;
+	return use_place(s, p, n);
 }

@@ -10,22 +10,15 @@ struct prof_frame {
 };
 
 /* Frames go up the stack. Chains that cross to another stack, as Go's do, have rules (KIND_SWITCH). */
-static __always_inline bool plausible_fp(struct prof_walk *w)
+static __always_inline bool plausible_fp(struct prof_state *w)
 {
 	return !(w->fp & 7) && w->fp >= w->sp && w->fp - w->sp <= MAX_FRAME_BYTES;
-}
-
-static __always_inline int end_at(struct prof_scratch *s, u32 v)
-{
-	if (v < PROF_VMAS && s->vmas[v].offset >> 56 == PROF_VMA_ANON)
-		return PROF_END_JIT;
-	return PROF_END_NO_UNWIND_INFO;
 }
 
 /* Goes to the caller by the frame pointer, in code without a rule. */
 static __always_inline int fp_step(struct prof_scratch *s)
 {
-	struct prof_walk *w = &s->walk;
+	struct prof_state *w = &s->walk.now;
 	struct prof_frame frame;
 
 	if (!w->fp_known)
@@ -34,8 +27,10 @@ static __always_inline int fp_step(struct prof_scratch *s)
 		return STEP_ROOT;
 	if (!plausible_fp(w))
 		return STEP_NO_RULE;
-	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)w->fp))
+	want_window(s, w->fp, w->fp + sizeof(frame));
+	if (!stack_word(s, w->fp, &frame.fp) || !stack_word(s, w->fp + 8, &frame.ip))
 		return STEP_UNREADABLE;
+	w->ra_at = w->fp + 8;
 	w->sp = w->fp + sizeof(frame);
 	w->fp = frame.fp;
 	w->ip = plain_address(frame.ip);
@@ -55,43 +50,67 @@ static __always_inline u32 frame_place(struct prof_sample *sample)
 	return sample->kernel_frames + n;
 }
 
+static __always_inline int end_in(struct prof_place *p)
+{
+	return p->vma.offset >> 56 == PROF_VMA_ANON ? PROF_END_JIT : PROF_END_NO_UNWIND_INFO;
+}
+
+/* The end of a stack whose next address is in no executable mapping. */
+static __always_inline int end_outside(struct prof_scratch *s, struct prof_space *sp, int v)
+{
+	u32 last = s->walk.last;
+
+	if (v == VMA_TABLE_FULL)
+		return PROF_END_MAPPINGS;
+	if (!s->sample.depth)
+		return PROF_END_NO_MAPPING;
+	if (!s->walk.now.ip) /* ends the stacks of some runtimes */
+		return PROF_END_COMPLETE;
+	/* The rule that gave this address was wrong. */
+	return end_in(&sp->places[last & (PROF_VMAS - 1)]);
+}
+
 /* One frame: enters the address in the record and finds its caller. Returns 0 to go on. Global, so that the verifier
- * checks the body once and not once per frame. */
+ * checks the body once and not once per frame. What frames usually need is inline here, the rest in functions. */
 __noinline int walk_step(void)
 {
 	struct prof_scratch *s = scratch();
-	struct prof_walk *w;
-	u32 last, n;
-	u64 pc, at;
-	int v, step;
+	u64 pc, at, rule = RULE_NONE;
+	struct prof_cached *cached;
+	struct prof_cache *cache;
+	struct prof_space *sp;
+	struct prof_place *p;
+	u32 n, zero = 0;
+	int step, v;
 
-	if (!s)
+	sp = s ? space(s) : NULL;
+	cache = bpf_map_lookup_elem(&caches, &zero);
+	if (!sp || !cache)
 		return 1;
-	w = &s->walk;
-	last = w->last_vma;
 	/* A return address may be the first byte after its function, so look at the call. */
-	pc = w->ip - !w->exact;
-	v = w->ip ? vma_of(pc) : VMA_NONE;
-	if (v < 0) {
-		if (v == VMA_TABLE_FULL)
-			s->sample.end = PROF_END_MAPPINGS;
-		else if (!s->sample.depth)
-			s->sample.end = PROF_END_NO_MAPPING;
-		else /* 0 ends the stacks of some runtimes; else the rule that gave this address was wrong */
-			s->sample.end = w->ip ? end_at(s, last) : PROF_END_COMPLETE;
-		return 1;
+	pc = s->walk.now.ip - !s->walk.now.exact;
+	n = s->walk.last;
+	if (n >= PROF_VMAS || !within(&sp->places[n & (PROF_VMAS - 1)], pc)) {
+		v = s->walk.now.ip ? find_place(pc) : VMA_NONE;
+		if (v < 0) {
+			s->sample.end = end_outside(s, sp, v);
+			return 1;
+		}
+		n = v;
 	}
-	n = v;
-	barrier_var(n);
-	n &= PROF_VMAS - 1;
-	at = pc - s->vmas[n].start + s->vmas[n].offset;
-	w->rule = rule_of(n, at & ((1ULL << 56) - 1));
+	barrier_var(n); /* verifier: clang drops a mask that changes nothing */
+	p = &sp->places[n & (PROF_VMAS - 1)];
+	at = (pc - p->vma.start + p->vma.offset) & ((1ULL << 56) - 1);
+	if (p->row_blocks && at < PROF_NO_ROW) {
+		cached = cached_rule(cache, rule_key(p, at));
+		rule = cached->key == rule_key(p, at) ? cached->rule : search_rule(n, at);
+	}
 	/* A signal handler returns to the first byte of the restorer: nothing called it. */
-	if (is_signal(w->rule))
-		pc = w->ip;
+	if (is_signal(rule))
+		pc = s->walk.now.ip;
 	s->words[frame_place(&s->sample) & (PROF_WORDS - 1)] = pc;
 	s->sample.depth++;
-	step = w->rule ? cfi_step() : STEP_NO_RULE;
+	step = rule ? cfi_step(s, rule) : STEP_NO_RULE;
 	if (step == STEP_ROOT)
 		s->sample.flags |= PROF_FLAG_CERTAIN;
 	else if (step == STEP_NO_RULE)
@@ -103,18 +122,42 @@ __noinline int walk_step(void)
 	else if (step == STEP_UNREADABLE)
 		s->sample.end = PROF_END_UNREADABLE;
 	else
-		s->sample.end = end_at(s, v);
+		s->sample.end = end_in(p);
 	return 1;
 }
 
 /* Up to WALK_CHUNK frames. A loop over a global function still costs the verifier each of its turns, so there are two. */
 #define WALK_CHUNK 32
+#define CHUNKS_PER_MARK (PROF_USER_FRAMES / WALK_CHUNK)
 __noinline int walk_chunk(void)
 {
 	for (int i = 0; i < WALK_CHUNK; i++)
 		if (walk_step())
 			return 1;
 	return 0;
+}
+
+static __always_inline void walk_frames(struct prof_scratch *s)
+{
+	int i;
+
+	s->sample.end = PROF_END_TRUNCATED;
+	forget_marks(s);
+	for (i = 0; i < PROF_MAX_DEPTH / WALK_CHUNK; i++) {
+		if (walk_chunk())
+			break;
+		if (i == CHUNKS_PER_MARK - 1) {
+			if (resume_deep())
+				goto out;
+		} else if (i % CHUNKS_PER_MARK == CHUNKS_PER_MARK - 1) {
+			mark(s);
+		}
+	}
+	if (i >= CHUNKS_PER_MARK)
+		keep_deep();
+out:
+	s->sample.user_frames =
+		s->sample.depth < PROF_USER_FRAMES ? s->sample.depth : PROF_USER_FRAMES;
 }
 
 static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task,
@@ -140,14 +183,9 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 		s->sample.end = PROF_END_COMPAT;
 		return;
 	}
-	s->walk.mm = mm;
-	s->walk.vdso = (u64)BPF_CORE_READ(mm, context.vdso);
-	s->walk.last_vma = PROF_VMAS;
+	if (!enter_space(s, task, mm))
+		return;
+	s->walk.window_words = 0;
 	enter_regs(s);
-	s->sample.end = PROF_END_TRUNCATED;
-	for (int i = 0; i < PROF_MAX_DEPTH / WALK_CHUNK; i++)
-		if (walk_chunk())
-			break;
-	s->sample.user_frames =
-		s->sample.depth < PROF_USER_FRAMES ? s->sample.depth : PROF_USER_FRAMES;
+	walk_frames(s);
 }

@@ -156,9 +156,18 @@ typedef struct {
 	void *vdso;
 } mm_context_t;
 
+typedef struct seqcount {
+	u32 sequence;
+} seqcount_t;
+
 struct mm_struct {
 	struct maple_tree mm_mt;
 	mm_context_t context;
+	seqcount_t mm_lock_seq; /* 6.12 */
+};
+
+struct mm_struct___v611 {
+	int mm_lock_seq; /* 6.4 to 6.11 */
 };
 
 struct mm_struct___v60 {
@@ -223,6 +232,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct css_set *cgroups;
+	u64 self_exec_id;
 	char comm[16];
 };
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 )
 
-// profileOf samples a running process for a second, with its unwind tables in place.
+// profileOf samples a running process for two seconds, with its unwind tables in place.
 func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, UnwindStats) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -38,7 +39,7 @@ func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, Unw
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(time.Second, s.Stop)
+	time.AfterFunc(2*time.Second, s.Stop)
 	if err := s.Run(r); err != nil {
 		t.Fatal(err)
 	}
@@ -85,18 +86,34 @@ func TestUnwindWithoutFramePointers(t *testing.T) {
 	}
 }
 
-// A stack deeper than a record keeps its leaf and its root.
+// A stack deeper than a record keeps its leaf and its root; one that is deeper than a sample may walk has its root after
+// some samples on each CPU.
 func TestUnwindDeep(t *testing.T) {
-	program := target.C(t, "recursion", "-O2", "-fomit-frame-pointer")
-	run := target.Start(t, program, "10000", "60")
-	p, stacks, _ := profileOf(t, run.PID, DefaultUnwindBudget)
-	if stacks.ByEnd["truncated"] == 0 || stacks.ByEnd["complete"] > 0 {
-		t.Errorf("stacks by end: %v, want truncated ones", stacks.ByEnd)
-	}
-	got := names(p.Sample[0])
-	joined := strings.Join(got, ";")
-	if got[len(got)-1] != "_start" || !strings.Contains(joined, "[truncated]") || !strings.Contains(joined, "bottom") {
-		t.Errorf("stack %s ... %s", strings.Join(got[:3], ";"), strings.Join(got[len(got)-3:], ";"))
+	for _, c := range []struct {
+		depth    string
+		rootless int // samples on each CPU that may lack their root
+	}{{"10000", 0}, {"100000", 7}} {
+		program := target.C(t, "recursion", "-O2", "-fomit-frame-pointer")
+		run := target.Start(t, program, c.depth, "60")
+		p, stacks, _ := profileOf(t, run.PID, DefaultUnwindBudget)
+		if stacks.ByEnd["truncated"] == 0 || stacks.ByEnd["complete"] > 0 {
+			t.Errorf("depth %s: stacks by end: %v, want truncated ones", c.depth, stacks.ByEnd)
+		}
+		var rooted, all int
+		for _, s := range p.Sample {
+			got := names(s)
+			joined := strings.Join(got, ";")
+			if !strings.Contains(joined, "[truncated]") || !strings.Contains(joined, ";descend;descend;") {
+				t.Fatalf("depth %s: stack %s ... %s", c.depth, strings.Join(got[:3], ";"), strings.Join(got[len(got)-3:], ";"))
+			}
+			all += int(s.Value[0])
+			if strings.Contains(joined, ";main;") && got[len(got)-1] == "_start" {
+				rooted += int(s.Value[0])
+			}
+		}
+		if all-rooted > c.rootless*runtime.NumCPU() || rooted == 0 {
+			t.Errorf("depth %s: %d of %d samples have their root", c.depth, rooted, all)
+		}
 	}
 }
 

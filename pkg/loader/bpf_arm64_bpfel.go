@@ -168,28 +168,31 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCaches      = "caches"
-	bpfMapCgroups     = "cgroups"
-	bpfMapComms       = "comms"
-	bpfMapCounters    = "counters"
-	bpfMapFiles       = "files"
-	bpfMapKsyms       = "ksyms"
-	bpfMapObjects     = "objects"
-	bpfMapRing        = "ring"
-	bpfMapScratches   = "scratches"
-	bpfMapTables      = "tables"
-	bpfMapTargets     = "targets"
-	bpfProgCpuEvent   = "cpu_event"
-	bpfProgKsymNames  = "ksym_names"
-	bpfProgTargetFork = "target_fork"
-	bpfProgTargetFree = "target_free"
-	bpfVarConfig      = "config"
-	bpfVarTypeBlock   = "type_block"
-	bpfVarTypeComm    = "type_comm"
-	bpfVarTypeEnd     = "type_end"
-	bpfVarTypeFilter  = "type_filter"
-	bpfVarTypeRecord  = "type_record"
-	bpfVarTypeVma     = "type_vma"
+	bpfMapCaches          = "caches"
+	bpfMapCgroups         = "cgroups"
+	bpfMapComms           = "comms"
+	bpfMapCounters        = "counters"
+	bpfMapDeeps           = "deeps"
+	bpfMapFiles           = "files"
+	bpfMapKsyms           = "ksyms"
+	bpfMapObjects         = "objects"
+	bpfMapRing            = "ring"
+	bpfMapScratches       = "scratches"
+	bpfMapSpaces          = "spaces"
+	bpfMapTables          = "tables"
+	bpfMapTargets         = "targets"
+	bpfProgCpuEvent       = "cpu_event"
+	bpfProgKsymNames      = "ksym_names"
+	bpfProgTargetFork     = "target_fork"
+	bpfProgTargetFree     = "target_free"
+	bpfVarConfig          = "config"
+	bpfVarTableGeneration = "table_generation"
+	bpfVarTypeBlock       = "type_block"
+	bpfVarTypeComm        = "type_comm"
+	bpfVarTypeEnd         = "type_end"
+	bpfVarTypeFilter      = "type_filter"
+	bpfVarTypeRecord      = "type_record"
+	bpfVarTypeVma         = "type_vma"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -248,11 +251,13 @@ type bpfMapSpecs struct {
 	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
 	Comms     *ebpf.MapSpec `ebpf:"comms"`
 	Counters  *ebpf.MapSpec `ebpf:"counters"`
+	Deeps     *ebpf.MapSpec `ebpf:"deeps"`
 	Files     *ebpf.MapSpec `ebpf:"files"`
 	Ksyms     *ebpf.MapSpec `ebpf:"ksyms"`
 	Objects   *ebpf.MapSpec `ebpf:"objects"`
 	Ring      *ebpf.MapSpec `ebpf:"ring"`
 	Scratches *ebpf.MapSpec `ebpf:"scratches"`
+	Spaces    *ebpf.MapSpec `ebpf:"spaces"`
 	Tables    *ebpf.MapSpec `ebpf:"tables"`
 	Targets   *ebpf.MapSpec `ebpf:"targets"`
 }
@@ -261,13 +266,14 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	Config     *ebpf.VariableSpec `ebpf:"config"`
-	TypeBlock  *ebpf.VariableSpec `ebpf:"type_block"`
-	TypeComm   *ebpf.VariableSpec `ebpf:"type_comm"`
-	TypeEnd    *ebpf.VariableSpec `ebpf:"type_end"`
-	TypeFilter *ebpf.VariableSpec `ebpf:"type_filter"`
-	TypeRecord *ebpf.VariableSpec `ebpf:"type_record"`
-	TypeVma    *ebpf.VariableSpec `ebpf:"type_vma"`
+	Config          *ebpf.VariableSpec `ebpf:"config"`
+	TableGeneration *ebpf.VariableSpec `ebpf:"table_generation"`
+	TypeBlock       *ebpf.VariableSpec `ebpf:"type_block"`
+	TypeComm        *ebpf.VariableSpec `ebpf:"type_comm"`
+	TypeEnd         *ebpf.VariableSpec `ebpf:"type_end"`
+	TypeFilter      *ebpf.VariableSpec `ebpf:"type_filter"`
+	TypeRecord      *ebpf.VariableSpec `ebpf:"type_record"`
+	TypeVma         *ebpf.VariableSpec `ebpf:"type_vma"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -294,11 +300,13 @@ type bpfMaps struct {
 	Cgroups   *ebpf.Map `ebpf:"cgroups"`
 	Comms     *ebpf.Map `ebpf:"comms"`
 	Counters  *ebpf.Map `ebpf:"counters"`
+	Deeps     *ebpf.Map `ebpf:"deeps"`
 	Files     *ebpf.Map `ebpf:"files"`
 	Ksyms     *ebpf.Map `ebpf:"ksyms"`
 	Objects   *ebpf.Map `ebpf:"objects"`
 	Ring      *ebpf.Map `ebpf:"ring"`
 	Scratches *ebpf.Map `ebpf:"scratches"`
+	Spaces    *ebpf.Map `ebpf:"spaces"`
 	Tables    *ebpf.Map `ebpf:"tables"`
 	Targets   *ebpf.Map `ebpf:"targets"`
 }
@@ -309,11 +317,13 @@ func (m *bpfMaps) Close() error {
 		m.Cgroups,
 		m.Comms,
 		m.Counters,
+		m.Deeps,
 		m.Files,
 		m.Ksyms,
 		m.Objects,
 		m.Ring,
 		m.Scratches,
+		m.Spaces,
 		m.Tables,
 		m.Targets,
 	)
@@ -323,13 +333,14 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	Config     *ebpf.Variable `ebpf:"config"`
-	TypeBlock  *ebpf.Variable `ebpf:"type_block"`
-	TypeComm   *ebpf.Variable `ebpf:"type_comm"`
-	TypeEnd    *ebpf.Variable `ebpf:"type_end"`
-	TypeFilter *ebpf.Variable `ebpf:"type_filter"`
-	TypeRecord *ebpf.Variable `ebpf:"type_record"`
-	TypeVma    *ebpf.Variable `ebpf:"type_vma"`
+	Config          *ebpf.Variable `ebpf:"config"`
+	TableGeneration *ebpf.Variable `ebpf:"table_generation"`
+	TypeBlock       *ebpf.Variable `ebpf:"type_block"`
+	TypeComm        *ebpf.Variable `ebpf:"type_comm"`
+	TypeEnd         *ebpf.Variable `ebpf:"type_end"`
+	TypeFilter      *ebpf.Variable `ebpf:"type_filter"`
+	TypeRecord      *ebpf.Variable `ebpf:"type_record"`
+	TypeVma         *ebpf.Variable `ebpf:"type_vma"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

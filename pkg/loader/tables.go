@@ -34,15 +34,17 @@ type block [blockBytes]byte
 
 // tables is the unwind tables that the kernel holds. Safe for concurrent use.
 type tables struct {
-	mu     sync.Mutex
-	outer  *ebpf.Map
-	inner  *ebpf.MapSpec
-	index  *ebpf.Map // FileID -> prof_object
-	held   map[FileID]table
-	free   []uint32 // places that were used before
-	next   uint32   // the first that was not
-	nextID uint32
-	bytes  int64
+	mu      sync.Mutex
+	outer   *ebpf.Map
+	inner   *ebpf.MapSpec
+	index   *ebpf.Map // FileID -> prof_object
+	change  *ebpf.Variable
+	changes uint32
+	held    map[FileID]table
+	free    []uint32 // places that were used before
+	next    uint32   // the first that was not
+	nextID  uint32
+	bytes   int64
 }
 
 type table struct {
@@ -52,7 +54,17 @@ type table struct {
 
 func (t *tables) init(coll *ebpf.Collection, inner *ebpf.MapSpec) {
 	t.outer, t.index, t.inner = coll.Maps[bpfMapTables], coll.Maps[bpfMapObjects], inner
+	t.change = coll.Variables[bpfVarTableGeneration]
 	t.held = map[FileID]table{}
+}
+
+// changed makes the walker look up again what it remembers of objects.
+func (t *tables) changed() error {
+	t.changes++
+	if err := t.change.Set(t.changes); err != nil {
+		return fmt.Errorf("announce change of unwind tables: %w", err)
+	}
+	return nil
 }
 
 // SetTable gives the kernel the unwind table of an object, whose executable segments are segs. It takes effect with the
@@ -115,7 +127,7 @@ func (t *tables) enter(id FileID, m *ebpf.Map, o bpfProfObject, size int64) erro
 	}
 	t.held[id] = table{place, size}
 	t.bytes += size
-	return nil
+	return t.changed()
 }
 
 func key(id FileID) *bpfProfFileId {
@@ -167,6 +179,7 @@ func (s *Sampler) EvictTables(limit int64) []FileID {
 		delete(t.held, u.id)
 		gone = append(gone, u.id)
 	}
+	_ = t.changed() // what is remembered finds no table, and is forgotten in a second
 	return gone
 }
 

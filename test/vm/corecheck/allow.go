@@ -16,6 +16,7 @@ func allowances() []allowance {
 	const (
 		mtime     = "an inode's mtime has been a timespec i_mtime, __i_mtime (6.7 to 6.10) and two integers (since 6.11)"
 		registers = "before 5.15 the user registers are read from the end of the kernel stack"
+		changes   = "changes of mappings are counted since 6.4, in an int up to 6.11; before, nothing is remembered of them"
 		mappings  = "before 6.1 the mappings of a process are in a red-black tree, since then in a maple tree"
 	)
 	return []allowance{
@@ -29,6 +30,8 @@ func allowances() []allowance {
 		{"5.10", "maple_arange_64.slot", mappings},
 		{"5.10", "maple_range_64.pivot", mappings},
 		{"5.10", "maple_range_64.slot", mappings},
+		{"5.10 6.1", "mm_struct.mm_lock_seq.sequence", changes},
+		{"", "mm_struct___v611.mm_lock_seq", changes},
 		{"6.1 6.12 7", "mm_struct___v60.mm_rb.rb_node", mappings},
 		{"6.1 6.12 7", "vm_area_struct___v60.vm_rb", mappings},
 	}
