@@ -2,108 +2,214 @@ package agent
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
-
-	pprof "github.com/google/pprof/profile"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
 )
 
-// place is a named frame.
-type place struct {
-	mapping profile.Mapping
-	addr    uint64 // in the object file; a kernel address as it is
-	frames  []profile.Frame
-	root    bool // a thread starts here
-	jit     bool
-	gap     bool
+// A namer looks up the names of frames. Whoever uses it, or the places of a generation, holds mu meanwhile. It is never
+// used by the goroutine that reads samples.
+type namer struct {
+	mu    sync.Mutex
+	cache placeCache
+	pass  uint64
+	hurry atomic.Bool // there is no time left: what has no name yet gets none
+	stats namingStats
 }
 
-// namedStack is a stack that is ready for the profile.
-type namedStack struct {
-	locations  []*pprof.Location
-	end        loader.End
-	frames     int // addresses
-	symbolized int // of these with a name
+// namingStats says what naming cost.
+type namingStats struct {
+	looked time.Duration // looking names up
+	places uint64        // places named by an object or the kernel
 }
 
-// naming is the places of all frames of one profile.
-type naming struct {
-	stacks *stacks
-	places map[frame]*place
-	module func(frame) string
-	done   map[uint32]namedStack // by number of the stack
-}
-
-// name looks up every distinct frame, object by object, so that one index is held at a time.
-func (r *Recorder) name() *naming {
-	n := &naming{
-		stacks: r.stacks, places: map[frame]*place{}, module: r.objects.moduleOf,
-		done: map[uint32]namedStack{},
-	}
-	for _, node := range r.stacks.nodes[1:] {
-		n.places[node.frame] = nil
-	}
-	frames := slices.Sorted(maps.Keys(n.places))
-	for len(frames) > 0 {
-		index := frames[0].index()
+// name gives every frame of some stacks its place, object by object, so that one index is held at a time.
+func (n *namer) name(v *view, stacks []uint32) {
+	begin := time.Now()
+	missing := n.missing(v, stacks)
+	slices.SortFunc(missing, func(a, b uint32) int { return cmp.Compare(v.nodes[a].frame, v.nodes[b].frame) })
+	for len(missing) > 0 {
+		index := v.nodes[missing[0]].frame.index()
 		end := 1
-		for end < len(frames) && frames[end].index() == index {
+		for end < len(missing) && v.nodes[missing[end]].frame.index() == index {
 			end++
 		}
-		n.nameObject(index, frames[:end], r.objects)
-		frames = frames[end:]
+		n.nameObject(v, index, missing[:end])
+		missing = missing[end:]
 	}
-	return n
+	n.stats.looked += time.Since(begin)
 }
 
-func (n *naming) nameObject(index int, frames []frame, o *objects) {
+// missing returns the nodes of stacks that have no place after a look into the cache.
+func (n *namer) missing(v *view, stacks []uint32) []uint32 {
+	g := v.gen
+	if more := len(v.nodes) - len(g.places); more > 0 {
+		g.places = append(g.places, make([]*place, more)...)
+		g.seen = append(g.seen, make([]uint64, more)...)
+	}
+	n.pass++
+	var out []uint32
+	for _, id := range stacks {
+		for at := v.stacks[id].leaf; at != 0 && g.seen[at] != n.pass; at = v.nodes[at].parent {
+			g.seen[at] = n.pass
+			p := g.places[at]
+			if p != nil && !(p.unread && v.object(v.nodes[at].frame).readable()) {
+				continue
+			}
+			if key, ok := v.key(v.nodes[at].frame); ok && p == nil {
+				g.places[at] = n.cache.get(key)
+			} else {
+				g.places[at] = nil
+			}
+			if g.places[at] == nil {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
+}
+
+// key is what a frame's place is kept under; ok is false for what is not worth it.
+func (v *view) key(f frame) (k placeKey, ok bool) {
+	switch i := f.index(); i {
+	case kernelIndex:
+		return placeKey{kernelSerial, uint64(f)}, true
+	case vdsoIndex:
+		return placeKey{vdsoSerial, f.offset()}, true
+	case unknownIndex, jitIndex, gapIndex:
+		return placeKey{}, false
+	}
+	return placeKey{v.object(f).serial, f.offset()}, true
+}
+
+// object is the file of a frame that lies in one.
+func (v *view) object(f frame) *object { return v.objects[f.index()-firstFile] }
+
+// nameObject names nodes of one object, which are sorted by frame.
+func (n *namer) nameObject(v *view, index int, nodes []uint32) {
+	frames := make([]frame, 0, len(nodes))
+	for _, at := range nodes {
+		if f := v.nodes[at].frame; len(frames) == 0 || frames[len(frames)-1] != f {
+			frames = append(frames, f)
+		}
+	}
+	places := n.placesOf(v, index, frames)
+	i := 0
+	for _, at := range nodes {
+		if v.nodes[at].frame != frames[i] {
+			i++
+		}
+		v.gen.places[at] = places[i]
+	}
+	for i, p := range places {
+		if key, ok := v.key(frames[i]); ok && !p.unread {
+			intern(p.frames)
+			n.cache.put(key, p)
+			n.stats.places++
+		}
+	}
+}
+
+func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 	switch index {
 	case kernelIndex:
-		n.nameKernel(frames)
+		return placesOfKernel(frames)
 	case vdsoIndex:
 		obj, err := symbolize.VDSO()
 		if err != nil {
 			obj = nil
 		}
-		n.nameFile(obj, profile.VDSOMapping, frames)
+		return placesIn(obj, profile.VDSOMapping, frames, false)
 	case gapIndex:
-		n.places[frames[0]] = &place{gap: true}
+		return []*place{{gap: true}}
 	case jitIndex, unknownIndex:
 		name := profile.JITMapping
 		if index == unknownIndex {
 			name = "[unknown]"
 		}
-		for _, f := range frames {
-			n.places[f] = &place{
-				mapping: profile.Mapping{File: name}, addr: f.offset(), jit: true,
-				frames: []profile.Frame{{Name: name}},
-			}
-		}
-	default:
-		ob := o.list[index-firstFile]
-		n.nameFile(ob.parse(), ob.display(), frames)
+		return placesWithout(frames, place{
+			mapping: profile.Mapping{File: name}, jit: true, frames: []profile.Frame{{Name: name}},
+		})
 	}
+	ob := v.objects[index-firstFile]
+	if n.hurry.Load() {
+		return placesWithout(frames, place{mapping: profile.Mapping{File: ob.display()}, unread: true})
+	}
+	file := ob.acquire()
+	if file == nil {
+		return placesIn(nil, ob.display(), frames, !ob.isBroken())
+	}
+	defer file.release()
+	obj := parse(file.File)
+	if obj == nil {
+		ob.setBroken()
+	}
+	return placesIn(obj, ob.display(), frames, false)
 }
 
-func (n *naming) nameKernel(frames []frame) {
+// placesWithout returns a copy of like for each frame.
+func placesWithout(frames []frame, like place) []*place {
+	out := make([]*place, len(frames))
+	for i, f := range frames {
+		p := like
+		p.addr = f.offset()
+		out[i] = &p
+	}
+	return out
+}
+
+// placesIn names frames of one object; obj is nil when it could not be read.
+func placesIn(obj *symbolize.Object, name string, frames []frame, unread bool) []*place {
+	if obj == nil {
+		return placesWithout(frames, place{mapping: profile.Mapping{File: name}, unread: unread})
+	}
+	defer obj.Release()
+	out := make([]*place, len(frames))
+	for i, f := range frames {
+		addr, ok := obj.Address(f.offset())
+		if !ok {
+			out[i] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset()}
+			continue
+		}
+		p := &place{mapping: obj.Mapping(addr, name), addr: addr, frames: obj.Frames(addr)}
+		p.root = isRoot(p.frames) || atEntry(obj.Entry(), addr)
+		out[i] = p
+	}
+	return out
+}
+
+// parse reads the headers of an object file; nil if it is none: its frames keep their module and offset.
+func parse(file *os.File) *symbolize.Object {
+	info, err := file.Stat()
+	if err != nil {
+		return nil
+	}
+	obj, err := symbolize.NewObject(file, info.Size())
+	if err != nil {
+		return nil
+	}
+	return obj
+}
+
+func placesOfKernel(frames []frame) []*place {
 	addrs := make([]uint64, len(frames))
 	for i, f := range frames {
 		addrs[i] = uint64(f)
 	}
 	names := kernelNames(addrs)
-	for i, f := range frames {
-		n.places[f] = &place{
-			mapping: profile.Mapping{File: profile.KernelMapping}, addr: addrs[i], frames: names(i),
-		}
+	out := make([]*place, len(frames))
+	for i := range frames {
+		out[i] = &place{mapping: profile.Mapping{File: profile.KernelMapping}, addr: addrs[i], frames: names(i)}
 	}
+	return out
 }
 
 // kernelNames asks the kernel for names, by program or by file. Where neither tells, frames keep their addresses.
@@ -125,38 +231,9 @@ func kernelNames(addrs []uint64) func(i int) []profile.Frame {
 	return func(int) []profile.Frame { return nil }
 }
 
-// nameFile names frames of one object; obj is nil when it could not be read.
-func (n *naming) nameFile(obj *symbolize.Object, name string, frames []frame) {
-	if obj == nil {
-		for _, f := range frames {
-			n.places[f] = &place{mapping: profile.Mapping{File: name}, addr: f.offset()}
-		}
-		return
-	}
-	for _, f := range frames {
-		addr, ok := obj.Address(f.offset())
-		if !ok {
-			n.places[f] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset()}
-			continue
-		}
-		p := &place{mapping: obj.Mapping(addr, name), addr: addr, frames: obj.Frames(addr)}
-		p.root = isRoot(p.frames) || atEntry(obj.Entry(), addr)
-		n.places[f] = p
-	}
-	obj.Release()
-}
-
-// display is the name of an object's mapping.
-func (o *object) display() string {
-	if o.name != "" {
-		return o.name
-	}
-	return fmt.Sprintf("[inode %d:%d]", o.id.Dev, o.id.Ino)
-}
-
-// moduleOf is the short name of a frame's object, for markers.
-func (t *objects) moduleOf(f frame) string {
-	switch i := f.index(); i {
+// module is the short name of a frame's object, for markers.
+func (v *view) module(f frame) string {
+	switch f.index() {
 	case kernelIndex:
 		return profile.KernelMapping
 	case jitIndex, gapIndex:
@@ -165,56 +242,17 @@ func (t *objects) moduleOf(f frame) string {
 		return profile.VDSOMapping
 	case unknownIndex:
 		return "[unknown]"
-	default:
-		return path.Base(t.list[i-firstFile].display())
 	}
-}
-
-// stack makes the locations of the stack with number id, and checks that a stack that claims to be complete is: a
-// frame pointer of 0 may be any register's content in code that keeps none.
-func (n *naming) stack(b *profile.Builder, id uint32) namedStack {
-	if out, ok := n.done[id]; ok {
-		return out
-	}
-	st := n.stacks.list[id]
-	frames := n.stacks.appendFrames(nil, st)
-	out := namedStack{end: st.end, frames: len(frames)}
-	for _, f := range frames {
-		p := n.places[f]
-		if p.gap {
-			out.frames--
-			out.locations = append(out.locations, b.Marker("["+loader.EndTruncated.String()+"]"))
-			continue
-		}
-		if len(p.frames) > 0 && !p.jit {
-			out.symbolized++
-		}
-		out.locations = append(out.locations, b.Location(p.mapping, p.addr, p.frames))
-	}
-	var last frame
-	if len(frames) > 0 {
-		last = frames[len(frames)-1]
-	}
-	if st.end == loader.EndComplete && !st.certain && !n.places[last].root {
-		out.end = loader.EndNoUnwindInfo
-	}
-	if marker := n.marker(out.end, last); marker != "" {
-		out.locations = append(out.locations, b.Marker(marker))
-	}
-	if st.skipped && out.end.Complete() {
-		out.end = loader.EndTruncated // the root is there, the middle is not
-	}
-	n.done[id] = out
-	return out
+	return path.Base(v.object(f).display())
 }
 
 // marker is the frame that roots an incomplete stack.
-func (n *naming) marker(end loader.End, last frame) string {
+func (v *view) marker(end loader.End, last frame) string {
 	switch end {
 	case loader.EndComplete, loader.EndKernelThread:
 		return ""
 	case loader.EndNoUnwindInfo:
-		return "[no unwind info: " + strings.Trim(n.module(last), "[]") + "]"
+		return "[no unwind info: " + strings.Trim(v.module(last), "[]") + "]"
 	case loader.EndUnreadable:
 		return "[stack not resident]"
 	case loader.EndNoMapping:
@@ -227,11 +265,4 @@ func (n *naming) marker(end loader.End, last frame) string {
 		return "[too many mappings]"
 	}
 	return "[" + end.String() + "]"
-}
-
-func sortedKeys(m map[sampleKey]count) []sampleKey {
-	return slices.SortedFunc(maps.Keys(m), func(a, b sampleKey) int {
-		return cmp.Or(cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
-			cmp.Compare(a.stack, b.stack), strings.Compare(a.comm, b.comm))
-	})
 }

@@ -17,37 +17,37 @@ const (
 	commonObjects = 4
 )
 
-// Prepare compiles the unwind tables of what pids run, and of what most processes share, so that the first stack of a
-// new process is whole. It returns when that is done, or after limit; what is missing then is compiled later.
-func (r *Recorder) Prepare(limit time.Duration, pids ...int) {
-	if r.unwinding == nil {
+// prepare compiles the unwind tables of what pids run, and of what most processes share. It returns when that is done, or
+// after limit.
+func (d *discovery) prepare(limit time.Duration, pids ...int) {
+	if d.unwinding == nil {
 		return
 	}
 	for _, pid := range pids {
-		own, err := r.fs.Executables(pid)
+		own, err := d.fs.Executables(pid)
 		if err != nil {
 			continue // gone, or not ours to see
 		}
 		for _, e := range own {
-			r.prepare(e)
+			d.announced(e)
 		}
 	}
-	for _, e := range r.common() {
-		r.prepare(e)
+	for _, e := range d.common() {
+		d.announced(e)
 	}
-	r.unwinding.settle(limit)
+	d.unwinding.settle(limit)
 }
 
-func (r *Recorder) prepare(e proc.Executable) {
-	r.File(loader.File{
+func (d *discovery) announced(e proc.Executable) {
+	d.file(loader.File{
 		ID:  loader.FileID{Dev: e.ID.Dev, Ino: e.ID.Ino, MtimeSec: e.ID.MtimeSec},
 		PID: e.Hint.PID, Start: e.Hint.Start, End: e.Hint.End, Size: e.Hint.Size, Path: e.Hint.Path,
 	})
 }
 
 // common returns the files that the most of some processes run code from, most shared first.
-func (r *Recorder) common() []proc.Executable {
-	pids, err := r.fs.PIDs()
+func (d *discovery) common() []proc.Executable {
+	pids, err := d.fs.PIDs()
 	if err != nil {
 		return nil
 	}
@@ -59,7 +59,7 @@ func (r *Recorder) common() []proc.Executable {
 		if asked == surveyed {
 			break
 		}
-		files, err := r.fs.Executables(pid)
+		files, err := d.fs.Executables(pid)
 		if err != nil || len(files) == 0 {
 			continue // gone, or a kernel thread
 		}

@@ -160,10 +160,10 @@ func TestProcessesKeepReusedNumbersApart(t *testing.T) {
 	defer r.Close()
 	a, b := sampleOf(loader.EndKernelThread, nil), sampleOf(loader.EndKernelThread, nil)
 	b.StartNs = 6
-	if r.processes.add(a) == r.processes.add(b) {
+	if r.processes.add(a, 0) == r.processes.add(b, 0) {
 		t.Error("two processes under one number")
 	}
-	if first := r.processes.add(a); first != r.processes.add(a) {
+	if first := r.processes.add(a, 0); first != r.processes.add(a, 0) {
 		t.Error("one process under two numbers")
 	}
 }
@@ -203,7 +203,10 @@ func TestStacksShareCallers(t *testing.T) {
 	if len(st.nodes) != 1+5+1 {
 		t.Errorf("%d nodes, want the root, five frames and one more leaf", len(st.nodes))
 	}
-	got := st.appendFrames(nil, st.list[a])
+	var got []frame
+	for at := st.list[a].leaf; at != 0; at = st.nodes[at].parent {
+		got = append(got, st.nodes[at].frame)
+	}
 	want := []frame{frame(0xffffffff81000010), frame(0xffffffff8100001f), newFrame(firstFile, 0x100),
 		newFrame(firstFile, 0x1200), newFrame(firstFile, 0x2300)}
 	if !reflect.DeepEqual(got, want) {

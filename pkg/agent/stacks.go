@@ -49,7 +49,10 @@ type stacks struct {
 	children map[node]uint32
 	ids      map[stack]uint32
 	list     []stack
-	indexes  []int // of the objects of one sample's mappings, reused
+	indexes  []int  // of the objects of one sample's mappings, reused
+	limit    int    // of nodes; 0: none
+	full     bool   // the stack being added had no room
+	dropped  uint64 // stacks that had no room: they are counted as one that is nothing but truncated
 }
 
 func newStacks() *stacks {
@@ -58,9 +61,9 @@ func newStacks() *stacks {
 
 // add returns the number of s's stack.
 func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
-	t.indexes = t.indexes[:0]
+	t.indexes, t.full = t.indexes[:0], false
 	for i := range s.VMAs {
-		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], o))
+		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], s.PID, o))
 	}
 	var at uint32
 	for i := len(s.User) - 1; i >= 0; i-- {
@@ -73,6 +76,10 @@ func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
 		at = t.child(at, frame(callSite(s.Kernel[i], i)))
 	}
 	st := stack{at, s.End, s.Certain, s.Skipped > 0}
+	if t.full {
+		st = stack{end: loader.EndTruncated}
+		t.dropped++
+	}
 	id, ok := t.ids[st]
 	if !ok {
 		id = uint32(len(t.list))
@@ -86,19 +93,15 @@ func (t *stacks) child(parent uint32, f frame) uint32 {
 	n := node{parent, f}
 	id, ok := t.children[n]
 	if !ok {
+		if t.limit > 0 && len(t.nodes) >= t.limit {
+			t.full = true
+			return parent
+		}
 		id = uint32(len(t.nodes))
 		t.nodes = append(t.nodes, n)
 		t.children[n] = id
 	}
 	return id
-}
-
-// appendFrames appends the frames of st to to, leaf first, kernel before user.
-func (t *stacks) appendFrames(to []frame, st stack) []frame {
-	for at := st.leaf; at != 0; at = t.nodes[at].parent {
-		to = append(to, t.nodes[at].frame)
-	}
-	return to
 }
 
 // callSite turns a kernel's return address into an address within the call. The leaf is exact already.
@@ -109,10 +112,10 @@ func callSite(addr uint64, depth int) uint64 {
 	return addr
 }
 
-func indexOf(v *loader.VMA, o *objects) int {
+func indexOf(v *loader.VMA, pid int, o *objects) int {
 	switch v.Kind {
 	case loader.VMAFile:
-		return o.index(v.File)
+		return o.touch(v, pid)
 	case loader.VMAVDSO:
 		return vdsoIndex
 	}

@@ -2,9 +2,9 @@ package agent
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,51 +26,95 @@ type unwinding struct {
 	kernel TableSetter
 	budget int64
 	cache  tableCache // of work's goroutine
+	now    func() time.Time
 
 	mu     sync.Mutex
 	queue  []compileJob
+	tables tableStates
 	busy   bool // an object is being compiled
 	closed bool
 	wake   sync.Cond
 	done   chan struct{}
 	stats  UnwindStats
+
+	// setting is held while the kernel's tables are changed: after close nothing changes them.
+	setting sync.Mutex
+	ended   bool
 }
 
 // UnwindStats says what became of the objects that stacks touched.
 type UnwindStats struct {
-	Compiled int `json:"compiled"`  // tables made
-	Cached   int `json:"cached"`    // tables read from disk
-	Failed   int `json:"failed"`    // no ELF file that can be read, or no room in the kernel
-	Evicted  int `json:"evicted"`   // tables dropped to stay within the budget
-	TooLarge int `json:"too_large"` // tables larger than the budget
+	Compiled int `json:"compiled"`          // tables made
+	Cached   int `json:"cached"`            // tables read from disk
+	Failed   int `json:"failed"`            // no ELF file that can be read, or no room in the kernel
+	Evicted  int `json:"evicted"`           // tables dropped to stay within the budget
+	TooLarge int `json:"too_large"`         // tables larger than the budget
+	Refused  int `json:"refused,omitempty"` // objects put off because too many waited
 }
 
 type compileJob struct {
 	id   loader.FileID
-	file *os.File // not ours to close
+	file *heldFile // held by the job; nil for the vDSO
 	size int64
 }
 
-// DefaultUnwindBudget is the kernel memory that unwind tables may take.
-const DefaultUnwindBudget = 64 << 20
+const (
+	// DefaultUnwindBudget is the kernel memory that unwind tables may take.
+	DefaultUnwindBudget = 64 << 20
+
+	// maxCompileQueue bounds the objects, and so the descriptors, that wait to be compiled.
+	maxCompileQueue = 1024
+	// rowBytes is what a row takes in the kernel.
+	rowBytes = 6
+)
 
 func newUnwinding(kernel TableSetter, budget int64, cacheDir string) *unwinding {
-	u := &unwinding{kernel: kernel, budget: budget, cache: openCache(cacheDir), busy: true, done: make(chan struct{})}
+	u := &unwinding{
+		kernel: kernel, budget: budget, cache: openCache(cacheDir), now: time.Now, busy: true, done: make(chan struct{}),
+	}
 	u.wake.L = &u.mu
 	go u.work()
 	return u
 }
 
-// add queues an object. It never blocks.
-func (u *unwinding) add(id loader.FileID, file *os.File) {
+// add queues an object, unless it was compiled or waits already, or is to be left alone for now. It never blocks.
+func (u *unwinding) add(id loader.FileID, file *heldFile) {
 	info, err := file.Stat()
 	if err != nil {
 		return
 	}
 	u.mu.Lock()
-	u.queue = append(u.queue, compileJob{id, file, info.Size()})
-	u.mu.Unlock()
+	defer u.mu.Unlock()
+	if u.closed || !u.tables.wanted(id, u.now()) {
+		return
+	}
+	if len(u.queue) >= maxCompileQueue {
+		u.stats.Refused++
+		u.tables.later(id, u.now())
+		return
+	}
+	u.tables.queued(id)
+	u.queue = append(u.queue, compileJob{id, file.hold(), info.Size()})
 	u.wake.Broadcast()
+}
+
+// due returns objects without a table that are to be announced again: the time for which they were left alone is over.
+func (u *unwinding) due() []loader.FileID {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return nil
+	}
+	ids := u.tables.due(u.now())
+	for i, id := range ids {
+		if id == (loader.FileID{}) { // the vDSO is no file: nobody will announce it
+			u.tables.queued(id)
+			u.queue = append(u.queue, compileJob{})
+			u.wake.Broadcast()
+			return append(ids[:i], ids[i+1:]...)
+		}
+	}
+	return ids
 }
 
 // smallest takes the smallest file off the queue, so that a huge one delays no other.
@@ -82,7 +126,10 @@ func (u *unwinding) smallest() compileJob {
 		}
 	}
 	job := u.queue[best]
-	u.queue = slices.Delete(u.queue, best, best+1)
+	last := len(u.queue) - 1
+	u.queue[best] = u.queue[last]
+	u.queue[last] = compileJob{}
+	u.queue = u.queue[:last]
 	return job
 }
 
@@ -98,25 +145,42 @@ func (u *unwinding) settle(limit time.Duration) {
 	}
 }
 
-// close waits for the object being compiled; what is queued is dropped.
-func (u *unwinding) close() {
+// close drops what is queued, and waits for the object being compiled, but no longer than limit. When it returns, the
+// kernel's tables are not changed any more.
+func (u *unwinding) close(limit time.Duration) {
 	u.mu.Lock()
 	u.closed = true
+	for _, job := range u.queue {
+		job.release()
+	}
+	u.queue = nil
 	u.mu.Unlock()
 	u.wake.Broadcast()
-	<-u.done
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-u.done:
+	case <-timer.C:
+	}
+	u.setting.Lock()
+	u.ended = true
+	u.setting.Unlock()
 }
 
 func (u *unwinding) work() {
 	defer close(u.done)
 	defer u.wake.Broadcast()
-	if image, err := symbolize.VDSOImage(); err == nil {
-		u.compile(loader.FileID{}, bytes.NewReader(image), int64(len(image)))
-	}
+	u.run(compileJob{})
 	for {
 		u.mu.Lock()
 		u.busy = false
+		idle := len(u.queue) == 0
 		u.wake.Broadcast()
+		u.mu.Unlock()
+		if idle {
+			u.cache.prune(cacheBytes)
+		}
+		u.mu.Lock()
 		for len(u.queue) == 0 && !u.closed {
 			u.wake.Wait()
 		}
@@ -128,12 +192,27 @@ func (u *unwinding) work() {
 		job := u.smallest()
 		u.busy = true
 		u.mu.Unlock()
-		u.compile(job.id, job.file, job.size)
+		u.run(job)
+	}
+}
+
+func (u *unwinding) run(job compileJob) {
+	defer job.release()
+	if job.file != nil {
+		u.compile(job.id, job.file.File, job.size)
+	} else if image, err := symbolize.VDSOImage(); err == nil {
+		u.compile(job.id, bytes.NewReader(image), int64(len(image)))
+	}
+}
+
+func (j compileJob) release() {
+	if j.file != nil {
+		j.file.release()
 	}
 }
 
 func (u *unwinding) compile(id loader.FileID, r io.ReaderAt, size int64) {
-	outcome := u.set(id, r, size)
+	outcome, state, gone := u.set(id, r, size)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.stats.Compiled += outcome.Compiled
@@ -141,13 +220,24 @@ func (u *unwinding) compile(id loader.FileID, r io.ReaderAt, size int64) {
 	u.stats.Failed += outcome.Failed
 	u.stats.Evicted += outcome.Evicted
 	u.stats.TooLarge += outcome.TooLarge
+	now := u.now()
+	for _, other := range gone {
+		u.tables.later(other, now)
+	}
+	switch state {
+	case tablePostponed:
+		u.tables.later(id, now)
+	default:
+		u.tables.settled(id, state)
+	}
 }
 
-func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindStats) {
+// set makes a table and gives it to the kernel. It returns what became of the object, and of others for its sake.
+func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindStats, state tableState, gone []loader.FileID) {
 	obj, err := symbolize.NewObject(r, size)
 	if err != nil {
 		s.Failed++
-		return s
+		return s, tableNever, nil
 	}
 	var segs []loader.Segment
 	for _, g := range obj.Executable() {
@@ -159,7 +249,7 @@ func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindSt
 	if table == nil {
 		if table, err = unwind.Compile(r, size, unwind.Options{}); err != nil {
 			s.Failed++
-			return s
+			return s, tableNever, nil
 		}
 		u.cache.store(path, table)
 		s.Compiled++
@@ -169,17 +259,29 @@ func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindSt
 	need := int64(table.Len()) * rowBytes
 	if need > u.budget {
 		s.TooLarge++
-		return s
+		return s, tableNever, nil
 	}
-	s.Evicted += len(u.kernel.EvictTables(u.budget - need))
-	if _, err := u.kernel.SetTable(id, table, segs); err != nil {
+	u.setting.Lock()
+	defer u.setting.Unlock()
+	if u.ended {
+		return s, tableNever, nil
+	}
+	gone = u.kernel.EvictTables(u.budget - need)
+	bytes, err := u.kernel.SetTable(id, table, segs)
+	if errors.Is(err, loader.ErrTablesFull) { // room in bytes, but none in number
+		gone = append(gone, u.kernel.EvictTables(u.kernel.TableBytes()*3/4)...)
+		bytes, err = u.kernel.SetTable(id, table, segs)
+	}
+	s.Evicted += len(gone)
+	switch {
+	case err != nil:
 		s.Failed++
+		return s, tablePostponed, gone
+	case bytes == 0: // nothing in it that the kernel could use
+		return s, tableNever, gone
 	}
-	return s
+	return s, tableHeld, gone
 }
-
-// rowBytes is what a row takes in the kernel.
-const rowBytes = 6
 
 func (u *unwinding) statistics() UnwindStats {
 	u.mu.Lock()
