@@ -79,12 +79,12 @@ func stacksOf(keys []sampleKey) []uint32 {
 	return out
 }
 
-// enter adds one count to a builder.
-func (l *locator) enter(v *view, k sampleKey, c count, st namedStack, e loader.Event) {
+// enter adds one count to a builder. service "" is the thread's name.
+func (l *locator) enter(v *view, k sampleKey, c count, st namedStack, e loader.Event, service string) {
 	p := v.processes[k.process]
 	labels := profile.Labels{
 		Comm: v.comms[k.comm], PID: int64(p.pid), TID: int64(k.tid),
-		Service: p.service, Container: p.container, Stack: st.reason(),
+		Service: service, Container: p.container, Stack: st.reason(),
 	}
 	if labels.Service == "" {
 		labels.Service = labels.Comm

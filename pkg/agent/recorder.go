@@ -123,7 +123,7 @@ func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...
 		st := v.read(key.stack, v.gen.places, buf)
 		buf = st.places
 		sum.add(st, c.samples)
-		l.enter(v, key, c, st, r.event)
+		l.enter(v, key, c, st, r.event, v.processes[key.process].service)
 	}
 	return b.Profile(), sum
 }

@@ -30,6 +30,15 @@ func (s *Stacks) add(st namedStack, samples uint64) {
 	s.Symbolized += uint64(st.symbolized) * samples
 }
 
+func (s *Stacks) join(o Stacks) {
+	for end, n := range o.ByEnd {
+		s.ByEnd[end] += n
+	}
+	s.Frames += o.Frames
+	s.Symbolized += o.Symbolized
+	s.Guessed += o.Guessed
+}
+
 // Summary is what --summary writes; its JSON is part of the outside contract.
 type Summary struct {
 	DurationSeconds float64                 `json:"duration_seconds"`
@@ -73,7 +82,7 @@ func NewEventSummary(c loader.Counters, s Stacks) EventSummary {
 	}
 	return EventSummary{
 		Fired: c.Fired, Samples: c.Samples,
-		Lost:    map[string]uint64{"ring_full": c.LostRingFull},
+		Lost:    map[string]uint64{LostRingFull: c.LostRingFull},
 		Stacks:  stacks,
 		Frames:  FrameSummary{Total: s.Frames, Symbolized: s.Symbolized},
 		Guessed: s.Guessed,

@@ -1,0 +1,221 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
+)
+
+const (
+	maxReaders    = 64
+	readerBatches = 8 // that wait for a reader: two seconds
+	rawBatches    = 4 // that wait to be named
+	// maxRaw bounds the samples between two ticks; more are lost to live readers, and counted.
+	maxRaw = 64 << 10
+)
+
+// ErrEnded means that the collector has stopped.
+var ErrEnded = errors.New("collector has stopped")
+
+// A feed gives readers what happens as it happens. Without readers it costs one look at a flag for each sample.
+type feed struct {
+	c  *Collector
+	on atomic.Bool
+
+	// Of the reading goroutine.
+	samples  []rawSample
+	overflow uint64 // events without room in samples
+	from     time.Duration
+	lost     uint64 // as last counted
+	counting bool   // there were readers at from
+
+	raw  chan *rawBatch
+	done chan struct{}
+
+	mu      sync.Mutex
+	readers map[*liveReader]bool
+	ended   bool
+}
+
+// A rawSample is a LiveSample in the numbers of a generation.
+type rawSample struct {
+	at time.Duration // CLOCK_MONOTONIC
+	sampleKey
+	events, weight uint64
+}
+
+// A rawBatch is a LiveBatch without names.
+type rawBatch struct {
+	view       *view
+	samples    []rawSample
+	from, to   time.Duration
+	base       time.Time // the wall's time when the monotonic clock was 0
+	lost       uint64
+	overflowed uint64
+}
+
+type liveReader struct {
+	out    chan *profile.LiveBatch
+	missed uint64
+}
+
+// LiveStats counts what live readers were given.
+type LiveStats struct {
+	Readers int
+	Batches uint64 // made
+	Missed  uint64 // batches that a reader was too slow for, or that were not named in time
+}
+
+func newFeed(c *Collector) *feed {
+	return &feed{c: c, raw: make(chan *rawBatch, rawBatches), done: make(chan struct{}), readers: map[*liveReader]bool{}}
+}
+
+// Subscribe returns a channel of what happens from now on, about four batches a second, and a function that ends it. The
+// channel has room for two seconds; a reader that is slower misses batches and is told how many. It is closed when the
+// function is called and when the collector ends.
+//
+// Errors: a kind that is not the collector's, too many readers, ErrEnded.
+func (c *Collector) Subscribe(kind string) (<-chan *profile.LiveBatch, func(), error) {
+	if kind != c.kind {
+		return nil, nil, fmt.Errorf("subscribe to %q: only %q is collected", kind, c.kind)
+	}
+	f := c.live
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return nil, nil, fmt.Errorf("subscribe to %s: %w", kind, ErrEnded)
+	}
+	if len(f.readers) >= maxReaders {
+		return nil, nil, fmt.Errorf("subscribe to %s: there are %d readers already", kind, maxReaders)
+	}
+	r := &liveReader{out: make(chan *profile.LiveBatch, readerBatches)}
+	f.readers[r] = true
+	f.on.Store(true)
+	return r.out, func() { f.leave(r) }, nil
+}
+
+func (f *feed) leave(r *liveReader) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.readers[r] {
+		delete(f.readers, r)
+		close(r.out)
+	}
+	f.on.Store(len(f.readers) > 0)
+}
+
+func (f *feed) readerCount() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.readers)
+}
+
+// add notes a sample. It is called while there are readers.
+func (f *feed) add(at time.Duration, key sampleKey, events, weight uint64) {
+	if len(f.samples) >= maxRaw {
+		f.overflow += events
+		return
+	}
+	f.samples = append(f.samples, rawSample{at, key, events, weight})
+}
+
+// begin is the start of the first batch.
+func (f *feed) begin(now time.Duration) { f.from, f.counting = now, f.on.Load() }
+
+// tick hands what was noted to the goroutine that names.
+func (f *feed) tick(c *Collector, now time.Duration) {
+	on := f.on.Load()
+	if on || len(f.samples) > 0 {
+		f.send(c, now)
+	}
+	f.from, f.counting = now, on
+}
+
+// flush is tick before a generation ends.
+func (f *feed) flush(c *Collector) {
+	if len(f.samples) > 0 {
+		now, _ := c.schedule.clock()
+		f.send(c, now)
+		f.from = now
+	}
+}
+
+func (f *feed) send(c *Collector, now time.Duration) {
+	mono, wall := c.schedule.clock()
+	b := &rawBatch{
+		view: c.gen.view(c.objects), samples: f.samples, from: f.from, to: now,
+		base: wall.Add(-mono), overflowed: f.overflow,
+	}
+	if counters, err := c.kernel.Counters(); err == nil {
+		if f.counting {
+			b.lost = counters.LostRingFull - f.lost
+		}
+		f.lost = counters.LostRingFull
+	}
+	f.samples, f.overflow = make([]rawSample, 0, len(f.samples)+len(f.samples)/4), 0
+	select {
+	case f.raw <- b:
+	default:
+		f.miss()
+	}
+}
+
+// miss counts a batch that no reader gets.
+func (f *feed) miss() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for r := range f.readers {
+		r.missed++
+	}
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.c.stats.Live.Missed++
+}
+
+// end is called by the reading goroutine when nothing comes any more.
+func (f *feed) end() { close(f.raw) }
+
+// run names batches and gives them to the readers until the end.
+func (f *feed) run() {
+	defer close(f.done)
+	for b := range f.raw {
+		f.publish(f.c.liveBatch(b))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	for r := range f.readers {
+		delete(f.readers, r)
+		close(r.out)
+	}
+	f.on.Store(false)
+}
+
+func (f *feed) publish(b *profile.LiveBatch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var missed uint64
+	for r := range f.readers {
+		mine := b
+		if r.missed > 0 {
+			told := *b
+			told.Missed = r.missed
+			mine = &told
+		}
+		select {
+		case r.out <- mine:
+			r.missed = 0
+		default:
+			r.missed++
+			missed++
+		}
+	}
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	f.c.stats.Live.Batches++
+	f.c.stats.Live.Missed += missed
+}

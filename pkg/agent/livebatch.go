@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
+)
+
+// liveBatch names a batch and puts equal samples of a bucket together.
+func (c *Collector) liveBatch(raw *rawBatch) *profile.LiveBatch {
+	unit, _ := unitOf(c.options.Event)
+	out := &profile.LiveBatch{
+		Kind: c.kind, Unit: unit.Unit, Start: raw.base.Add(raw.from), End: raw.base.Add(raw.to),
+		Lost: raw.lost + raw.overflowed,
+	}
+	out.Fired = out.Lost
+	v := raw.view
+	stacks := c.liveStacks(v, raw.samples)
+	bucket := func(s rawSample) time.Time { return raw.base.Add(s.at).Truncate(profile.LiveBucket) }
+	slices.SortStableFunc(raw.samples, func(a, b rawSample) int {
+		return cmp.Or(bucket(a).Compare(bucket(b)), cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
+			cmp.Compare(a.stack, b.stack), cmp.Compare(a.comm, b.comm))
+	})
+	for i := 0; i < len(raw.samples); {
+		first := raw.samples[i]
+		var sum count
+		at := bucket(first)
+		for ; i < len(raw.samples) && raw.samples[i].sampleKey == first.sampleKey && bucket(raw.samples[i]).Equal(at); i++ {
+			sum.events += raw.samples[i].events
+			sum.weight += raw.samples[i].weight
+		}
+		p := v.processes[first.process]
+		s := v.series[p.series]
+		out.Fired += sum.events
+		out.Samples = append(out.Samples, profile.LiveSample{
+			Bucket: at, Service: s.service, Labels: s.labels, Comm: v.comms[first.comm],
+			PID: p.pid, TID: int(first.tid), Container: p.container,
+			Stack: stacks[first.stack], Count: int64(sum.events), Value: sum.value(c.options.Event),
+		})
+	}
+	return out
+}
+
+// liveStacks returns the stacks of some samples by number. A generation makes each once.
+func (c *Collector) liveStacks(v *view, samples []rawSample) map[uint32]*profile.LiveStack {
+	out := make(map[uint32]*profile.LiveStack, len(samples))
+	c.namer.mu.Lock()
+	defer c.namer.mu.Unlock()
+	g := v.gen
+	if more := len(v.stacks) - len(g.live); more > 0 {
+		g.live = append(g.live, make([]*profile.LiveStack, more)...)
+	}
+	var missing []uint32
+	for _, s := range samples {
+		if _, known := out[s.stack]; known {
+			continue
+		}
+		if out[s.stack] = g.live[s.stack]; out[s.stack] == nil {
+			missing = append(missing, s.stack)
+		}
+	}
+	c.namer.name(v, missing)
+	var buf []*place
+	for _, id := range missing {
+		st := v.read(id, g.places, buf)
+		buf = st.places
+		live := newLiveStack(st)
+		out[id] = live
+		if !st.unread() {
+			g.live[id] = live // else it may have better names later
+		}
+	}
+	return out
+}
+
+func newLiveStack(st namedStack) *profile.LiveStack {
+	out := &profile.LiveStack{Reason: st.reason(), Locations: make([]profile.LiveLocation, 0, len(st.places)+1)}
+	marker := func(name string) {
+		out.Locations = append(out.Locations, profile.LiveLocation{Frames: []profile.Frame{{Name: name}}})
+	}
+	for _, p := range st.places {
+		if p.gap {
+			marker(gapMarker)
+			continue
+		}
+		out.Locations = append(out.Locations, profile.LiveLocation{Mapping: p.mapping, Addr: p.addr, Frames: p.frames})
+	}
+	if st.marker != "" {
+		marker(st.marker)
+	}
+	return out
+}
+
+// unread reports whether a frame has no name because its object could not be opened so far.
+func (st namedStack) unread() bool {
+	return slices.ContainsFunc(st.places, func(p *place) bool { return p.unread })
+}
