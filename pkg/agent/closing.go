@@ -67,7 +67,7 @@ func (c *Collector) interval(w *window) *profile.Interval {
 	s.Windows++
 	s.Stacks.join(stacks)
 	for _, b := range all {
-		s.serve(b.service, b.samples, b.value)
+		s.serve(b.service, b.guessed, b.samples, b.value)
 	}
 	s.Naming.Time, s.Naming.Places = naming.looked, naming.places
 	s.Naming.Build += took - (naming.looked - before.looked)

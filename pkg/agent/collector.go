@@ -207,7 +207,7 @@ func (c *Collector) Tick() {
 		c.advance(c.lastTick)
 	}
 	c.lastTick = now
-	c.live.tick(c, now)
+	c.live.tick()
 	c.publish()
 }
 
@@ -216,7 +216,7 @@ func (c *Collector) begin() {
 	now, _ := c.schedule.clock()
 	c.lastTick = now
 	c.cur = &window{span: c.schedule.at(now)}
-	c.live.begin(now)
+	c.live.begin()
 }
 
 // newGeneration is what numbers samples from now on.

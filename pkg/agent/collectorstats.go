@@ -12,7 +12,10 @@ type readCounts struct {
 	forgone, generations            uint64
 }
 
-// Reasons in CollectorStats.Filtered and Lost, and in an EventSummary.
+// ExitedService is the service in Stats of processes that had gone before they could be asked.
+const ExitedService = "[exited]"
+
+// Reasons in Stats.Filtered and Lost, and in an EventSummary.
 const (
 	FilteredByFraction = "fraction"
 	FilteredByRule     = "rule"
@@ -30,8 +33,9 @@ type Stats struct {
 	Lost     map[string]uint64
 	Forgone  uint64 // of FilteredByFraction, those for which no sample came to stand
 
-	Stacks   Stacks                   // of samples in closed windows
-	Services map[string]ServiceTotals // by service, in closed windows
+	Stacks Stacks // of samples in closed windows
+	// Services is by service, in closed windows. What goes by its thread's name because it had gone is in ExitedService.
+	Services map[string]ServiceTotals
 
 	Windows  uint64 // closed and handed to the sinks
 	Extended uint64 // lengths by which windows were longer because naming was late
@@ -112,9 +116,13 @@ func (c *Collector) Stats() Stats {
 	return s
 }
 
-// serve adds to a service's totals. mu is held.
-func (s *Stats) serve(service string, samples uint64, value int64) {
-	if _, known := s.Services[service]; !known && len(s.Services) >= maxServices {
+// serve adds to a service's totals. mu is held. Names that processes chose are no services: they would fill the table.
+func (s *Stats) serve(service string, guessed bool, samples uint64, value int64) {
+	_, known := s.Services[service]
+	switch {
+	case !known && guessed:
+		service = ExitedService
+	case !known && len(s.Services) >= maxServices:
 		service = otherName
 	}
 	t := s.Services[service]

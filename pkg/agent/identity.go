@@ -40,7 +40,7 @@ type series struct {
 	service string
 	labels  map[string]string
 	key     string // equal for equal series
-	thin    *thinning
+	guessed bool   // service is a thread's name, for want of a better one
 }
 
 // seriesKey joins a service and its labels unambiguously: neither holds a NUL.
@@ -70,19 +70,19 @@ type seriesTable struct {
 func newSeriesTable() *seriesTable { return &seriesTable{ids: map[string]uint32{}} }
 
 // add returns the number of a series; what has no room is in one service.
-func (t *seriesTable) add(service string, labels map[string]string) uint32 {
+func (t *seriesTable) add(service string, labels map[string]string, guessed bool) uint32 {
 	key := seriesKey(service, labels)
 	if id, ok := t.ids[key]; ok {
 		return id
 	}
 	if t.limit > 0 && len(t.list) >= t.limit {
-		service, labels, key = otherName, nil, otherName
+		service, labels, key, guessed = otherName, nil, otherName, false
 		if id, ok := t.ids[key]; ok {
 			return id
 		}
 	}
 	id := uint32(len(t.list))
-	t.list = append(t.list, series{service: service, labels: labels, key: key})
+	t.list = append(t.list, series{service: service, labels: labels, key: key, guessed: guessed})
 	t.ids[key] = id
 	return id
 }

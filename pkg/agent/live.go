@@ -13,7 +13,8 @@ import (
 const (
 	maxReaders    = 64
 	readerBatches = 8 // that wait for a reader: two seconds
-	rawBatches    = 4 // that wait to be named
+	// rawBatches wait to be named: naming may be busy with the first window for seconds.
+	rawBatches = 16
 	// maxRaw bounds the samples between two ticks; more are lost to live readers, and counted.
 	maxRaw = 64 << 10
 )
@@ -30,6 +31,7 @@ type feed struct {
 	samples  []rawSample
 	overflow uint64 // events without room in samples
 	from     time.Duration
+	fromWall time.Time
 	lost     uint64 // as last counted
 	counting bool   // there were readers at from
 
@@ -52,7 +54,7 @@ type rawSample struct {
 type rawBatch struct {
 	view       *view
 	samples    []rawSample
-	from, to   time.Duration
+	start, end time.Time
 	base       time.Time // the wall's time when the monotonic clock was 0
 	lost       uint64
 	overflowed uint64
@@ -124,30 +126,40 @@ func (f *feed) add(at time.Duration, key sampleKey, events, weight uint64) {
 }
 
 // begin is the start of the first batch.
-func (f *feed) begin(now time.Duration) { f.from, f.counting = now, f.on.Load() }
+func (f *feed) begin() {
+	f.from, f.fromWall = f.c.schedule.clock()
+	f.counting = f.on.Load()
+}
 
 // tick hands what was noted to the goroutine that names.
-func (f *feed) tick(c *Collector, now time.Duration) {
+func (f *feed) tick() {
 	on := f.on.Load()
 	if on || len(f.samples) > 0 {
-		f.send(c, now)
+		f.send()
+	} else {
+		f.from, f.fromWall = f.c.schedule.clock()
 	}
-	f.from, f.counting = now, on
+	f.counting = on
 }
 
 // flush is tick before a generation ends.
-func (f *feed) flush(c *Collector) {
+func (f *feed) flush() {
 	if len(f.samples) > 0 {
-		now, _ := c.schedule.clock()
-		f.send(c, now)
-		f.from = now
+		f.send()
 	}
 }
 
-func (f *feed) send(c *Collector, now time.Duration) {
+// send makes a batch that begins where the last ended, unless the wall's clock was set meanwhile.
+func (f *feed) send() {
+	c := f.c
 	mono, wall := c.schedule.clock()
+	start := wall.Add(f.from - mono)
+	if start.Sub(f.fromWall).Abs() < slewLimit {
+		start = f.fromWall
+	}
+	f.from, f.fromWall = mono, wall
 	b := &rawBatch{
-		view: c.gen.view(c.objects), samples: f.samples, from: f.from, to: now,
+		view: c.gen.view(c.objects), samples: f.samples, start: start, end: wall,
 		base: wall.Add(-mono), overflowed: f.overflow,
 	}
 	if counters, err := c.kernel.Counters(); err == nil {

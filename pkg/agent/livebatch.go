@@ -12,7 +12,7 @@ import (
 func (c *Collector) liveBatch(raw *rawBatch) *profile.LiveBatch {
 	unit, _ := unitOf(c.options.Event)
 	out := &profile.LiveBatch{
-		Kind: c.kind, Unit: unit.Unit, Start: raw.base.Add(raw.from), End: raw.base.Add(raw.to),
+		Kind: c.kind, Unit: unit.Unit, Start: raw.start, End: raw.end,
 		Lost: raw.lost + raw.overflowed,
 	}
 	out.Fired = out.Lost

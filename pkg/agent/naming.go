@@ -127,7 +127,7 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 		if err != nil {
 			obj = nil
 		}
-		return placesIn(obj, profile.VDSOMapping, frames, false)
+		return n.placesIn(obj, profile.VDSOMapping, frames, false)
 	case gapIndex:
 		return []*place{{gap: true}}
 	case jitIndex, unknownIndex:
@@ -145,14 +145,14 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 	}
 	file := ob.acquire()
 	if file == nil {
-		return placesIn(nil, ob.display(), frames, !ob.isBroken())
+		return n.placesIn(nil, ob.display(), frames, !ob.isBroken())
 	}
 	defer file.release()
 	obj := parse(file.File)
 	if obj == nil {
 		ob.setBroken()
 	}
-	return placesIn(obj, ob.display(), frames, false)
+	return n.placesIn(obj, ob.display(), frames, false)
 }
 
 // placesWithout returns a copy of like for each frame.
@@ -167,7 +167,7 @@ func placesWithout(frames []frame, like place) []*place {
 }
 
 // placesIn names frames of one object; obj is nil when it could not be read.
-func placesIn(obj *symbolize.Object, name string, frames []frame, unread bool) []*place {
+func (n *namer) placesIn(obj *symbolize.Object, name string, frames []frame, unread bool) []*place {
 	if obj == nil {
 		return placesWithout(frames, place{mapping: profile.Mapping{File: name}, unread: unread})
 	}
@@ -175,6 +175,10 @@ func placesIn(obj *symbolize.Object, name string, frames []frame, unread bool) [
 	out := make([]*place, len(frames))
 	for i, f := range frames {
 		addr, ok := obj.Address(f.offset())
+		if n.hurry.Load() {
+			out[i] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset(), unread: true}
+			continue
+		}
 		if !ok {
 			out[i] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset()}
 			continue

@@ -111,7 +111,7 @@ func (t *processes) entry(s *loader.Sample, who Identity) process {
 	if service == "" {
 		service = otherName
 	}
-	p.series = t.series.add(service, who.Labels)
+	p.series = t.series.add(service, who.Labels, !who.OK)
 	if who.Fraction > 0 && who.Fraction < 1 && t.thin != nil {
 		p.thin = t.thin(t.series.list[p.series].key, who.Fraction)
 	}
@@ -125,7 +125,7 @@ func (t *processes) other() uint32 {
 	if l == nil {
 		l = &look{id: uint32(len(t.list)), count: maxLooks}
 		t.ids[key] = l
-		t.list = append(t.list, process{service: otherName, series: t.series.add(otherName, nil)})
+		t.list = append(t.list, process{service: otherName, series: t.series.add(otherName, nil, false)})
 	}
 	return l.id
 }

@@ -78,7 +78,7 @@ func (c *Collector) turn() {
 	if !asked && c.age < generationWindows && !c.gen.worn(c.objects, c.baseNodes) {
 		return
 	}
-	c.live.flush(c)
+	c.live.flush()
 	for _, p := range c.cur.parts { // opened in the old generation
 		p.view = p.gen.view(c.objects)
 	}
@@ -110,7 +110,7 @@ func (c *Collector) finish() {
 	}
 	c.closed <- c.seal(c.cur)
 	close(c.closed)
-	c.live.tick(c, now)
+	c.live.tick()
 	c.live.end()
 	c.publish()
 }

@@ -283,6 +283,22 @@ func (u *unwinding) set(id loader.FileID, r io.ReaderAt, size int64) (s UnwindSt
 	return s, tableHeld, gone
 }
 
+// shrink evicts tables until at most limit bytes are left in the kernel.
+func (u *unwinding) shrink(limit int64) {
+	u.setting.Lock()
+	var gone []loader.FileID
+	if !u.ended {
+		gone = u.kernel.EvictTables(limit)
+	}
+	u.setting.Unlock()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stats.Evicted += len(gone)
+	for _, id := range gone {
+		u.tables.later(id, u.now())
+	}
+}
+
 func (u *unwinding) statistics() UnwindStats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
