@@ -85,6 +85,12 @@ func TestCollectorChurn(t *testing.T) {
 		default:
 			continue
 		}
+		for range 1000 { // what is being named is held still
+			if c.Stats().Sinks["keeper"].Delivered > uint64(w) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 		if h := heap(); w < day/4 {
 			settled = max(settled, h)
 		} else {

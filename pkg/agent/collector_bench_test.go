@@ -9,16 +9,16 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
-const benchProcesses, benchStacks, benchDepth = 200, 50, 30
+const benchProcesses, benchPrograms, benchStacks, benchDepth = 200, 20, 50, 30
 
-// load is the samples of 200 processes with 50 stacks of 30 frames each, in one object of each process.
+// load is the samples of 200 processes of 20 programs, with 50 stacks of 30 frames each.
 func load() []*loader.Sample {
 	var all []*loader.Sample
 	for p := range benchProcesses {
 		for st := range benchStacks {
 			x := threadSample(p+1, p+1)
 			x.End, x.Certain = loader.EndComplete, true
-			x.VMAs = []loader.VMA{{Start: 0x1000, End: 0x100000, File: loader.FileID{Ino: uint64(p + 1)}}}
+			x.VMAs = []loader.VMA{{Start: 0x1000, End: 0x100000, File: loader.FileID{Ino: uint64(p%benchPrograms + 1)}}}
 			for depth := range benchDepth { // half of a stack is shared
 				addr := 0x2000 + depth*64
 				if depth < benchDepth/2 {
@@ -35,7 +35,7 @@ func load() []*loader.Sample {
 func benchCollector(b *testing.B, o CollectorOptions) (*Collector, *script) {
 	s := newScript()
 	o.Event, o.Identify = loader.CPUClock(99), func(pid int, _ uint64) Identity {
-		return Identity{Service: fmt.Sprint("s", pid/4), OK: true}
+		return Identity{Service: fmt.Sprint("s", pid%benchPrograms), OK: true}
 	}
 	c, err := NewCollector(s, o)
 	if err != nil {
@@ -89,7 +89,7 @@ func BenchmarkCollectorClose(b *testing.B) {
 					w.parts[0].gen.places, w.parts[0].gen.seen = nil, nil
 					c.namer.cache = placeCache{limit: defaultMaxPlaces}
 				}
-				if n := len(c.interval(w).Windows); n != benchProcesses/4+1 {
+				if n := len(c.interval(w).Windows); n != benchPrograms {
 					b.Fatalf("%d series", n)
 				}
 			}

@@ -1,6 +1,10 @@
 package agent
 
 import (
+	"encoding/binary"
+	"hash/maphash"
+	"unsafe"
+
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
@@ -53,10 +57,20 @@ type stacks struct {
 	limit    int    // of nodes; 0: none
 	full     bool   // the stack being added had no room
 	dropped  uint64 // stacks that had no room: they are counted as one that is nothing but truncated
+	// recent has the numbers of stacks by a hash of what a sample said, addresses and mappings: one look instead of one
+	// for each frame. The seed is random, so that nobody can make two stacks look the same.
+	recent map[uint64]uint32
+	seed   maphash.Seed
 }
 
+// maxRecent bounds recent: 16 bytes each.
+const maxRecent = 32 << 10
+
 func newStacks() *stacks {
-	return &stacks{nodes: make([]node, 1), children: map[node]uint32{}, ids: map[stack]uint32{}}
+	return &stacks{
+		nodes: make([]node, 1), children: map[node]uint32{}, ids: map[stack]uint32{},
+		recent: map[uint64]uint32{}, seed: maphash.MakeSeed(),
+	}
 }
 
 // add returns the number of s's stack.
@@ -65,6 +79,53 @@ func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
 	for i := range s.VMAs {
 		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], s.PID, o))
 	}
+	hash := t.hash(s)
+	if id, ok := t.recent[hash]; ok {
+		return id
+	}
+	id := t.enter(s)
+	if len(t.recent) >= maxRecent {
+		clear(t.recent)
+	}
+	t.recent[hash] = id
+	return id
+}
+
+// hash is of everything in s that makes its stack.
+func (t *stacks) hash(s *loader.Sample) uint64 {
+	var h maphash.Hash
+	h.SetSeed(t.seed)
+	h.Write(bytesOf(s.User))
+	h.Write(bytesOf(s.Kernel))
+	var b [40]byte
+	for i := range s.VMAs {
+		v := &s.VMAs[i]
+		binary.NativeEndian.PutUint64(b[0:], v.Start)
+		binary.NativeEndian.PutUint64(b[8:], v.End)
+		binary.NativeEndian.PutUint64(b[16:], v.Offset)
+		binary.NativeEndian.PutUint64(b[24:], uint64(t.indexes[i]))
+		h.Write(b[:32])
+	}
+	binary.NativeEndian.PutUint64(b[0:], uint64(len(s.User)))
+	binary.NativeEndian.PutUint64(b[8:], uint64(len(s.Kernel)))
+	b[16], b[17], b[18] = byte(s.End), 0, 0
+	if s.Certain {
+		b[17] = 1
+	}
+	if s.Skipped > 0 {
+		b[18] = 1
+	}
+	h.Write(b[:19])
+	return h.Sum64()
+}
+
+// bytesOf is the memory of words.
+func bytesOf(words []uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
+}
+
+// enter walks s into the tree and returns the number of its stack.
+func (t *stacks) enter(s *loader.Sample) uint32 {
 	var at uint32
 	for i := len(s.User) - 1; i >= 0; i-- {
 		if i == loader.GapAt-1 && s.Skipped > 0 {
