@@ -20,7 +20,6 @@ type script struct {
 	wall      time.Time
 	lost      uint64
 	delivered uint64
-	asked     []loader.FileID
 	stop      chan struct{}
 	once      sync.Once
 	steps     chan func(loader.Handler)
@@ -54,11 +53,7 @@ func (s *script) Counters() (loader.Counters, error) {
 	return loader.Counters{Fired: s.delivered + s.lost, Samples: s.delivered, LostRingFull: s.lost}, nil
 }
 
-func (s *script) Reannounce(id loader.FileID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asked = append(s.asked, id)
-}
+func (s *script) Reannounce(loader.FileID) {}
 
 func (s *script) clock() (time.Duration, time.Time) {
 	s.mu.Lock()
