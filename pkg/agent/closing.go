@@ -18,6 +18,10 @@ func (c *Collector) nameWindows() {
 	for _, s := range c.sinks {
 		close(s.queue)
 	}
+	c.namer.mu.Lock()
+	defer c.namer.mu.Unlock()
+	c.namer.indexes.limit = 0 // live readers may need one more
+	c.namer.indexes.close()
 }
 
 // A seriesBuild is the profile of one series in the making.

@@ -56,6 +56,8 @@ const (
 	// grace is how much later than its time a sample may come into the ring: the time that its stack takes to walk, on a
 	// CPU that a hypervisor may take away meanwhile.
 	grace = 50 * time.Millisecond
+	// indexBytes is what symbol indexes may take between two windows.
+	indexBytes = 12 << 20
 	// fileWindows is after how many windows without a sample an object's descriptor is closed.
 	fileWindows = 30
 	// maxGap is how many windows without a sample are told of one by one; more are left out.
@@ -107,7 +109,7 @@ func NewCollector(k Kernel, o CollectorOptions) (*Collector, error) {
 		closed:    make(chan *window, 1),
 	}
 	c.objects.limit, c.objects.reopen = o.MaxFiles, true
-	c.namer.cache.limit = o.MaxPlaces
+	c.namer.cache.limit, c.namer.indexes.limit = o.MaxPlaces, indexBytes
 	c.stats.init(c.kind)
 	for _, s := range o.Sinks {
 		if _, taken := c.stats.Sinks[s.Name]; taken || s.Name == "" || s.Put == nil {

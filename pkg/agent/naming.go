@@ -20,9 +20,11 @@ import (
 type namer struct {
 	mu    sync.Mutex
 	cache placeCache
-	pass  uint64
-	hurry atomic.Bool // there is no time left: what has no name yet gets none
-	stats namingStats
+	// indexes are those of the objects that have new addresses.
+	indexes indexCache
+	pass    uint64
+	hurry   atomic.Bool // there is no time left: what has no name yet gets none
+	stats   namingStats
 }
 
 // namingStats says what naming cost.
@@ -139,20 +141,29 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 			mapping: profile.Mapping{File: name}, jit: true, frames: []profile.Frame{{Name: name}},
 		})
 	}
-	ob := v.objects[index-firstFile]
+	return n.placesOfFile(v.objects[index-firstFile], frames)
+}
+
+func (n *namer) placesOfFile(ob *object, frames []frame) []*place {
 	if n.hurry.Load() {
 		return placesWithout(frames, place{mapping: profile.Mapping{File: ob.display()}, unread: true})
 	}
-	file := ob.acquire()
-	if file == nil {
-		return n.placesIn(nil, ob.display(), frames, !ob.isBroken())
+	index := n.indexes.take(ob.serial)
+	if index == nil {
+		file := ob.acquire()
+		if file == nil {
+			return n.placesIn(nil, ob.display(), frames, !ob.isBroken())
+		}
+		obj := parse(file.File)
+		if obj == nil {
+			ob.setBroken()
+			file.release()
+			return n.placesIn(nil, ob.display(), frames, false)
+		}
+		index = &heldIndex{object: obj, file: file}
 	}
-	defer file.release()
-	obj := parse(file.File)
-	if obj == nil {
-		ob.setBroken()
-	}
-	return n.placesIn(obj, ob.display(), frames, false)
+	defer n.indexes.give(ob.serial, index)
+	return n.placesIn(index.object, ob.display(), frames, false)
 }
 
 // placesWithout returns a copy of like for each frame.
@@ -171,7 +182,6 @@ func (n *namer) placesIn(obj *symbolize.Object, name string, frames []frame, unr
 	if obj == nil {
 		return placesWithout(frames, place{mapping: profile.Mapping{File: name}, unread: unread})
 	}
-	defer obj.Release()
 	out := make([]*place, len(frames))
 	for i, f := range frames {
 		addr, ok := obj.Address(f.offset())
