@@ -22,6 +22,7 @@ type namer struct {
 	cache placeCache
 	// indexes are those of the objects that have new addresses.
 	indexes indexCache
+	kernel  kernelNamer
 	pass    uint64
 	hurry   atomic.Bool // there is no time left: what has no name yet gets none
 	stats   namingStats
@@ -123,7 +124,7 @@ func (n *namer) nameObject(v *view, index int, nodes []uint32) {
 func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 	switch index {
 	case kernelIndex:
-		return placesOfKernel(frames)
+		return n.kernel.places(frames)
 	case vdsoIndex:
 		obj, err := symbolize.VDSO()
 		if err != nil {
@@ -211,38 +212,6 @@ func parse(file *os.File) *symbolize.Object {
 		return nil
 	}
 	return obj
-}
-
-func placesOfKernel(frames []frame) []*place {
-	addrs := make([]uint64, len(frames))
-	for i, f := range frames {
-		addrs[i] = uint64(f)
-	}
-	names := kernelNames(addrs)
-	out := make([]*place, len(frames))
-	for i := range frames {
-		out[i] = &place{mapping: profile.Mapping{File: profile.KernelMapping}, addr: addrs[i], frames: names(i)}
-	}
-	return out
-}
-
-// kernelNames asks the kernel for names, by program or by file. Where neither tells, frames keep their addresses.
-func kernelNames(addrs []uint64) func(i int) []profile.Frame {
-	if names, _, err := loader.KernelNames(addrs); err == nil {
-		return func(i int) []profile.Frame {
-			if names[i] == "" {
-				return nil
-			}
-			return []profile.Frame{{Name: names[i]}}
-		}
-	}
-	if f, err := os.Open("/proc/kallsyms"); err == nil {
-		defer f.Close()
-		if k, err := symbolize.ReadKernel(f); err == nil {
-			return func(i int) []profile.Frame { return k.Frames(addrs[i]) }
-		}
-	}
-	return func(int) []profile.Frame { return nil }
 }
 
 // module is the short name of a frame's object, for markers.
