@@ -187,3 +187,33 @@ func TestCollectorHardBounds(t *testing.T) {
 		t.Errorf("%d stacks without room: %+v", z.StacksDropped, z)
 	}
 }
+
+// A window that spans two generations holds the samples of both, with the objects of each.
+func TestCollectorWindowOfTwoGenerations(t *testing.T) {
+	s, k := newScript(), newKeeper()
+	c, end := collect(t, s, CollectorOptions{Sinks: []Sink{k.sink()}, Identify: servicesByPID})
+	touch := func(h loader.Handler, after time.Duration) {
+		x := threadSample(1, 1)
+		x.Time = s.now() + after
+		x.End, x.User = loader.EndTruncated, []uint64{0x1800}
+		x.VMAs = []loader.VMA{{Start: 0x1000, End: 0x2000, File: loader.FileID{Ino: 7}}}
+		s.sample(h, x)
+	}
+	c.Reidentify()
+	s.do(func(h loader.Handler) {
+		touch(h, 0)
+		touch(h, 3*time.Second+grace/2) // of the next window, while the first is open
+		touch(h, 3*time.Second+2*grace) // closes the first, and the generation with it
+	})
+	s.ticks(20 * time.Second)
+	end()
+	if n := c.Stats().Sizes.Generations; n != 2 {
+		t.Errorf("%d generations, want 2", n)
+	}
+	if len(k.all) < 2 || samplesOf(k.all[0]) != 1 || samplesOf(k.all[1]) != 2 || len(k.all[1].Windows) != 1 {
+		t.Fatalf("%d samples in %d windows", k.samples(), len(k.all))
+	}
+	if p := k.all[1].Windows[0].Profile; len(p.Sample) != 1 {
+		t.Errorf("one stack of two generations is %d samples", len(p.Sample))
+	}
+}
