@@ -192,18 +192,18 @@ func TestCollectorHardBounds(t *testing.T) {
 func TestCollectorWindowOfTwoGenerations(t *testing.T) {
 	s, k := newScript(), newKeeper()
 	c, end := collect(t, s, CollectorOptions{Sinks: []Sink{k.sink()}, Identify: servicesByPID})
-	touch := func(h loader.Handler, after time.Duration) {
+	touch := func(h loader.Handler, after time.Duration, ino uint64) {
 		x := threadSample(1, 1)
 		x.Time = s.now() + after
 		x.End, x.User = loader.EndTruncated, []uint64{0x1800}
-		x.VMAs = []loader.VMA{{Start: 0x1000, End: 0x2000, File: loader.FileID{Ino: 7}}}
+		x.VMAs = []loader.VMA{{Start: 0x1000, End: 0x2000, File: loader.FileID{Ino: ino}}}
 		s.sample(h, x)
 	}
 	c.Reidentify()
 	s.do(func(h loader.Handler) {
-		touch(h, 0)
-		touch(h, 3*time.Second+grace/2) // of the next window, while the first is open
-		touch(h, 3*time.Second+2*grace) // closes the first, and the generation with it
+		touch(h, 0, 7)
+		touch(h, 3*time.Second+grace/2, 8) // of the next window, while the first is open
+		touch(h, 3*time.Second+2*grace, 8) // closes the first, and the generation with it
 	})
 	s.ticks(20 * time.Second)
 	end()
