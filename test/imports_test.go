@@ -28,6 +28,8 @@ func rooms() map[string][]string {
 		"pkg/profile": nil, "pkg/latency": nil, "pkg/request": nil, "pkg/metrics": nil,
 		// The kernel half: parsers that know nothing of each other, and who uses them.
 		"pkg/proc": nil, "pkg/unwind": nil, "pkg/python": nil,
+		// Decisions that need neither half.
+		"pkg/config": nil, "pkg/service": nil,
 		"pkg/symbolize": {"pkg/profile", "pkg/proc", "pkg/python"},
 		"pkg/loader":    {"pkg/profile", "pkg/proc", "pkg/unwind"},
 		"pkg/doctor":    {"pkg/loader", "pkg/proc"},
@@ -40,7 +42,7 @@ func rooms() map[string][]string {
 		"web": nil,
 		// The one room that knows both: the kernel half and the vocabulary.
 		"pkg/agent": {"pkg/profile", "pkg/latency", "pkg/request", "pkg/metrics", "pkg/proc", "pkg/unwind",
-			"pkg/python", "pkg/symbolize", "pkg/loader"},
+			"pkg/python", "pkg/symbolize", "pkg/loader", "pkg/service"},
 		"cmd": {"pkg", "web"},
 		// Tests of the whole, and the programs that tests profile.
 		"test":            {"pkg", "internal/target"},
