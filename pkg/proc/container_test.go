@@ -164,38 +164,3 @@ func TestContainerName(t *testing.T) {
 		t.Errorf("ContainerName = %q, want web", got)
 	}
 }
-
-func TestServiceOf(t *testing.T) {
-	cgroup := func(lines string) []Cgroup {
-		cgroups, err := parseCgroups([]byte(lines))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cgroups
-	}
-	for _, tt := range []struct{ cgroups, exe, comm, service, container string }{
-		{"0::/docker/" + someID, "/bin/x", "x", someID[:12], someID},
-		{"4:memory:/docker/" + someID + "\n0::/system.slice/a.service", "/bin/x", "x", someID[:12], someID},
-		{"0::/lxc.payload.web1/system.slice/a.service", "/bin/x", "x", "web1", "web1"},
-		{"0::/system.slice/nginx.service", "/usr/sbin/nginx", "nginx", "nginx", ""},
-		{"9:name=systemd:/system.slice/a.service\n4:memory:/system.slice/b.service\n0::/", "/x", "x", "a", ""},
-		{"0::/system.slice/postgresql@16-main.service", "/x", "x", "postgresql@16-main", ""},
-		{"0::/system.slice/system-sshd.slice/sshd@3-10.0.0.1:22-10.0.0.2:50001.service", "/x", "x", "sshd", ""},
-		{"0::/system.slice/systemd-coredump@12-345-0.service", "/x", "x", "systemd-coredump", ""},
-		{"0::/user.slice/user-1000.slice/session-4.scope", "/usr/bin/vim", "vim", "vim", ""},
-		{"0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-vim-77.scope", "/usr/bin/vim", "vim", "vim", ""},
-		{"0::/system.slice/run-u12.service", "/opt/job", "j", "job", ""},
-		{"0::/system.slice/job.scope", "/opt/x", "x", "job", ""},
-		{"0::/machine.slice/libpod-conmon-" + someID + ".scope", "/usr/bin/conmon", "conmon", "conmon", ""},
-		{"0::/", "/usr/bin/python3.11 (deleted)", "python", "python3.11", ""},
-		{"0::/", "/memfd:runc_cloned:/proc/self/exe (deleted)", "runc", "runc", ""},
-		{"0::/", "", "a)\n\xffb", "a)\uFFFD\uFFFDb", ""},
-		{"0::/", "/", "x", "x", ""},
-		{"", "/opt/\xff\x1b", "x", "\uFFFD\uFFFD", ""},
-	} {
-		service, container := ServiceOf(cgroup(tt.cgroups), tt.exe, tt.comm)
-		if service != tt.service || container != tt.container {
-			t.Errorf("ServiceOf(%q, %q, %q) = %q, %q, want %q, %q", tt.cgroups, tt.exe, tt.comm, service, container, tt.service, tt.container)
-		}
-	}
-}

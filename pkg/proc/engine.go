@@ -24,10 +24,18 @@ func dockerDirs() []string {
 	return []string{"var/lib/docker/containers", "var/snap/docker/common/var-lib-docker/containers"}
 }
 
+// containerdDirs have NAMESPACE/ID/config.json: containerd's own, and those of k3s, RKE2 and MicroK8s.
+func containerdDirs() []string {
+	return []string{
+		"run/containerd/io.containerd.runtime.v2.task",
+		"run/k3s/containerd/io.containerd.runtime.v2.task",
+		"var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
+	}
+}
+
 const (
-	containerdTasks = "run/containerd/io.containerd.runtime.v2.task" // NAMESPACE/ID/config.json
-	bundles         = "run/containers/storage/overlay-containers"    // ID/userdata/config.json, CRI-O
-	storage         = "var/lib/containers/storage"                   // *-containers/containers.json, Podman and CRI-O
+	bundles         = "run/containers/storage/overlay-containers" // ID/userdata/config.json, CRI-O
+	storage         = "var/lib/containers/storage"                // *-containers/containers.json, Podman and CRI-O
 	homes           = "home"
 	rootlessDocker  = ".local/share/docker/containers"
 	rootlessStorage = ".local/share/containers/storage"
@@ -37,39 +45,45 @@ const (
 type named struct {
 	id, name string
 	cgroup   string // linux.cgroupsPath of the bundle, "" if unknown
+	pod      Pod    // of Kubernetes
 }
 
 // ContainerName returns the name that an engine's files give to a container ID, ""
 // if they give none: Docker's and Podman's name, for Kubernetes the name of the
 // container within its pod. It reads a few small files; keep the answer.
-func (f FS) ContainerName(id string) string {
+func (f FS) ContainerName(id string) string { return f.containerByID(id).name }
+
+// containerByID has an empty name if no engine knows the container.
+func (f FS) containerByID(id string) named {
 	if !isContainerID(id) {
-		return id // LXC, nspawn: the ID is the name
+		return named{id: id, name: id} // LXC, nspawn: the ID is the name
 	}
 	for _, dir := range dockerDirs() {
 		if b, err := f.readUnderRoot(path.Join(dir, id, "config.v2.json"), maxEngineFile); err == nil {
-			if _, name := parseDocker(b); name != "" {
-				return name
+			if c := parseDocker(b); c.name != "" {
+				return c
 			}
 		}
 	}
 	var files []string
-	for _, namespace := range f.listUnderRoot(containerdTasks) {
-		files = append(files, path.Join(containerdTasks, namespace, id, "config.json"))
+	for _, dir := range containerdDirs() {
+		for _, namespace := range f.listUnderRoot(dir) {
+			files = append(files, path.Join(dir, namespace, id, "config.json"))
+		}
 	}
 	for _, file := range append(files, path.Join(bundles, id, "userdata/config.json")) {
 		if b, err := f.readUnderRoot(file, maxEngineFile); err == nil {
-			if name, _ := parseBundle(b); name != "" {
-				return name
+			if c := parseBundle(b); c.name != "" || c.pod.Namespace != "" {
+				return c
 			}
 		}
 	}
 	for _, c := range f.stored(storage) {
 		if c.id == id {
-			return c.name
+			return c
 		}
 	}
-	return ""
+	return named{}
 }
 
 // containersNamed returns the containers that have a name, from the engines of
@@ -83,8 +97,9 @@ func (f FS) containersNamed(name string) []named {
 	all = append(all, f.containerd()...)
 	for _, id := range f.listUnderRoot(bundles) {
 		if b, err := f.readUnderRoot(path.Join(bundles, id, "userdata/config.json"), maxEngineFile); err == nil {
-			n, cgroup := parseBundle(b)
-			all = append(all, named{id, n, cgroup})
+			c := parseBundle(b)
+			c.id = id
+			all = append(all, c)
 		}
 	}
 	all = append(all, f.stored(storage)...)
@@ -113,8 +128,8 @@ func (f FS) docker(dir string) []named {
 	var found []named
 	for _, id := range f.listUnderRoot(dir) {
 		if b, err := f.readUnderRoot(path.Join(dir, id, "config.v2.json"), maxEngineFile); err == nil {
-			if fileID, name := parseDocker(b); fileID == id {
-				found = append(found, named{id: id, name: name})
+			if c := parseDocker(b); c.id == id {
+				found = append(found, c)
 			}
 		}
 	}
@@ -124,17 +139,20 @@ func (f FS) docker(dir string) []named {
 // containerd lists running tasks. Those of ctr have a name for an ID.
 func (f FS) containerd() []named {
 	var found []named
-	for _, namespace := range f.listUnderRoot(containerdTasks) {
-		for _, id := range f.listUnderRoot(path.Join(containerdTasks, namespace)) {
-			b, err := f.readUnderRoot(path.Join(containerdTasks, namespace, id, "config.json"), maxEngineFile)
-			if err != nil {
-				continue
+	for _, dir := range containerdDirs() {
+		for _, namespace := range f.listUnderRoot(dir) {
+			for _, id := range f.listUnderRoot(path.Join(dir, namespace)) {
+				b, err := f.readUnderRoot(path.Join(dir, namespace, id, "config.json"), maxEngineFile)
+				if err != nil {
+					continue
+				}
+				c := parseBundle(b)
+				c.id = id
+				if c.name == "" && !isContainerID(id) {
+					c.name = boundedName(id)
+				}
+				found = append(found, c)
 			}
-			name, cgroup := parseBundle(b)
-			if name == "" && !isContainerID(id) {
-				name = id
-			}
-			found = append(found, named{id, name, cgroup})
 		}
 	}
 	return found
@@ -156,30 +174,38 @@ func (f FS) stored(dir string) []named {
 }
 
 // parseDocker reads config.v2.json.
-func parseDocker(b []byte) (id, name string) {
-	var config struct{ ID, Name string }
-	if json.Unmarshal(b, &config) != nil {
-		return "", ""
+func parseDocker(b []byte) named {
+	var config struct {
+		ID, Name string
+		Config   struct{ Labels map[string]string }
 	}
-	return config.ID, engineName(config.Name)
+	if json.Unmarshal(b, &config) != nil {
+		return named{}
+	}
+	c := named{id: clean(config.ID), name: engineName(config.Name), pod: podOfName(config.Name)}
+	if pod := podOfAnnotations(config.Config.Labels); pod.Namespace != "" {
+		c.pod = pod
+	}
+	return c
 }
 
 // parseBundle reads config.json of an OCI bundle. The annotations are those of
 // containerd's CRI plugin, of CRI-O and of nerdctl.
-func parseBundle(b []byte) (name, cgroup string) {
+func parseBundle(b []byte) named {
 	var config struct {
 		Annotations map[string]string
 		Linux       struct{ CgroupsPath string }
 	}
 	if json.Unmarshal(b, &config) != nil {
-		return "", ""
+		return named{}
 	}
+	c := named{cgroup: config.Linux.CgroupsPath, pod: podOfAnnotations(config.Annotations)}
 	for _, key := range []string{"io.kubernetes.cri.container-name", "io.kubernetes.container.name", "nerdctl/name"} {
-		if name := engineName(config.Annotations[key]); name != "" {
-			return name, config.Linux.CgroupsPath
+		if c.name = engineName(config.Annotations[key]); c.name != "" {
+			break
 		}
 	}
-	return "", config.Linux.CgroupsPath
+	return c
 }
 
 // parseStorage reads containers.json of containers/storage. A container with two
@@ -195,7 +221,7 @@ func parseStorage(b []byte) []named {
 	var found []named
 	for _, c := range containers[:min(len(containers), maxContainers)] {
 		for _, name := range c.Names {
-			found = append(found, named{id: c.ID, name: engineName(name)})
+			found = append(found, named{id: c.ID, name: engineName(name), pod: podOfName(name)})
 		}
 	}
 	return found
@@ -208,8 +234,14 @@ func engineName(s string) string {
 	if parts := strings.Split(s, "_"); len(parts) == 6 && parts[0] == "k8s" {
 		s = parts[1]
 	}
-	return clean(s)
+	return boundedName(s)
 }
+
+// maxName is what file systems allow for a name; engines allow less.
+const maxName = 255
+
+// boundedName makes a name of hostile text.
+func boundedName(s string) string { return clean(s[:min(len(s), maxName)]) }
 
 // openUnderRoot opens a path that cannot leave FS.Root, by ".." or by symbolic
 // links: those that are absolute lead to Root's own tree, as they should for a host

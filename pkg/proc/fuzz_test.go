@@ -50,9 +50,11 @@ func FuzzParseCgroups(f *testing.F) {
 				t.Errorf("parseCgroups(%q) = %+v", b, cgroups)
 			}
 		}
-		service, container := ServiceOf(cgroups, "/bin/x", string(b))
+		facts := factsOf(cgroups)
+		facts.Executable, facts.Comm = "/bin/x", clean(string(b))
+		service, container := facts.Service(), facts.ContainerID
 		if clean(service) != service || clean(container) != container || service == "" {
-			t.Errorf("ServiceOf(%q) = %q, %q", b, service, container)
+			t.Errorf("Service(%q) = %q, %q", b, service, container)
 		}
 	})
 }
@@ -123,16 +125,11 @@ func FuzzEngineFiles(f *testing.F) {
 	f.Add([]byte(`{"annotations":{"io.kubernetes.cri.container-name":"app"},"linux":{"cgroupsPath":"/a"}}`))
 	f.Add([]byte(`[{"id":"1","names":["a","k8s_b_c_d_e_0"]},{"names":null}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, docker := parseDocker(b)
-		bundle, _ := parseBundle(b)
-		names := []string{docker, bundle}
-		for _, c := range parseStorage(b) {
-			names = append(names, c.name)
-		}
-		for _, name := range names {
-			if clean(name) != name {
-				t.Errorf("name %q of %q is not clean", name, b)
+		for _, c := range append(parseStorage(b), parseDocker(b), parseBundle(b)) {
+			if clean(c.name) != c.name || len(c.name) > 3*maxName {
+				t.Errorf("name %q of %q is not clean", c.name, b)
 			}
+			checkPod(t, c.pod)
 		}
 	})
 }
@@ -144,4 +141,41 @@ func FuzzParseNamespace(f *testing.F) {
 			t.Errorf("parseNamespace(%q) succeeded", link)
 		}
 	})
+}
+
+func FuzzKubernetes(f *testing.F) {
+	f.Add("/kubepods/burstable/pod0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0/"+someID, "web-1_shop_cart-"+someID+".log")
+	f.Add("/kubepods.slice/kubepods-pod0f1e_2d3c.slice/crio-"+someID+".scope", "shop_web-1_0f1e-2d3c")
+	f.Add("/kubepods-pod.slice", "_")
+	f.Fuzz(func(t *testing.T, path, name string) {
+		uid := podUID(path)
+		if strings.Trim(uid, "0123456789abcdef-") != "" || len(uid) > maxPodUID {
+			t.Errorf("podUID(%q) = %q", path, uid)
+		}
+		if pod, ok := podOfLog(name, someID); ok {
+			checkPod(t, pod)
+		}
+		if pod, ok := podOfLogDir(name, uid); ok {
+			checkPod(t, pod)
+		}
+		checkPod(t, podOfName(name))
+		facts := factsOf([]Cgroup{{Path: path}})
+		facts.Comm = name
+		if service := facts.Service(); service == "" || clean(service) != service || service == "unknown" && name != service {
+			t.Errorf("Service of %q %q = %q", path, name, service)
+		}
+	})
+}
+
+// checkPod: names are those that Kubernetes allows, or all are empty.
+func checkPod(t *testing.T, p Pod) {
+	t.Helper()
+	for _, s := range []string{p.Namespace, p.Name, p.Container} {
+		if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || len(s) > 253 {
+			t.Errorf("pod %+v", p)
+		}
+	}
+	if p.Namespace == "" && p.Name+p.Container != "" {
+		t.Errorf("pod %+v without a namespace", p)
+	}
 }

@@ -1,80 +1,78 @@
 package proc
 
 import (
-	"os"
 	"path"
-	"slices"
 	"strings"
 )
 
-// kernelService is the service of kernel threads.
-const kernelService = "[kernel]"
+const (
+	// kernelService is the service of kernel threads.
+	kernelService = "[kernel]"
+	// namelessService is that of a process that cleared its own name, and whose executable cannot be read.
+	namelessService = "[nameless]"
+)
 
-// Service names what a process belongs to, for people and as a metric label: the
-// container's name or short ID, else the systemd unit without its suffix, else the
-// executable's base name, else the process's name; "[kernel]" for kernel threads.
-// container is the container's full ID, or "". Both are "" if the process is gone.
-// It reads up to a dozen small files: once per process, not per sample.
+// Service names what a process belongs to, for people and as a metric label, as
+// Facts.Service does. container is the container's full ID, or "". Both are "" if the
+// process is gone.
 func (f FS) Service(pid int) (service, container string) {
-	stat, err := f.stat(pid)
+	facts, err := f.Facts(pid)
 	if err != nil {
 		return "", ""
 	}
-	if stat.flags&flagKernelThread != 0 {
-		return kernelService, ""
-	}
-	cgroups, _ := f.Cgroups(pid)
-	exe, _ := os.Readlink(f.procPath(pidName(pid), "exe")) // fails for zombies and without privilege
-	service, container = ServiceOf(cgroups, exe, stat.comm)
-	if name := f.ContainerName(container); name != "" {
-		service = name
-	}
-	return service, container
+	return facts.Service(), facts.ContainerID
 }
 
-// ServiceOf decides as Service does, but knows no container's name. exe is the
-// target of /proc/PID/exe or "", comm the process's name in raw bytes. What it
-// returns is valid UTF-8 without control characters. Units whose names a program
-// made up per process or connection ("run-u12.scope", the instance in
-// "sshd@3-10.0.0.1:22-10.0.0.2:50001") would be a new service each time, so the
-// executable, or the template, is taken instead.
-func ServiceOf(cgroups []Cgroup, exe, comm string) (service, container string) {
-	ordered := slices.SortedStableFunc(slices.Values(cgroups), func(a, b Cgroup) int { return labelRank(a) - labelRank(b) })
-	for _, cg := range ordered {
-		if id := ContainerID(cg.Path); id != "" {
-			return shortID(id), id
+// Service is the first that there is of: the Kubernetes namespace and container, as
+// "namespace/container"; the systemd unit without its suffix; the container's name or
+// short ID; the executable's base name; the process's name. It is "[kernel]" for kernel
+// threads, and never "".
+//
+// Units whose names a program made up per process or connection ("run-u12.scope", the
+// instance in "sshd@3-10.0.0.1:22-10.0.0.2:50001") would be a new service each time, so
+// what comes next, or the template, is taken instead.
+func (f Facts) Service() string {
+	if f.KernelThread {
+		return kernelService
+	}
+	if f.Pod.Namespace != "" && f.Pod.Container != "" {
+		return f.Pod.Namespace + "/" + f.Pod.Container
+	}
+	if f.Pod.Namespace != "" { // the pause process, or a container that nothing names
+		return f.Pod.Namespace + "/" + f.program()
+	}
+	for _, name := range []string{serviceOfUnit(f.Unit), f.ContainerName, shortID(f.ContainerID)} {
+		if name != "" {
+			return name
 		}
 	}
-	for _, cg := range ordered {
-		if service := serviceOfUnit(Unit(cg.Path)); service != "" {
-			return service, ""
-		}
-	}
-	exe = strings.TrimSuffix(exe, deletedSuffix)
-	memfd := strings.HasPrefix(exe, "/memfd:") // named by who made it, such as runc's "runc_cloned:/proc/self/exe"
-	if base := path.Base(exe); exe != "" && base != "/" && base != "." && !memfd {
-		return clean(base), ""
-	}
-	return clean(comm), ""
+	return f.program()
 }
 
-// labelRank puts first the hierarchies that systemd and engines manage.
-func labelRank(cg Cgroup) int {
-	switch {
-	case cg.Hierarchy == 0:
-		return 0
-	case slices.Contains(cg.Controllers, "name=systemd"):
-		return 1
+// program is what runs.
+func (f Facts) program() string {
+	switch base := path.Base(f.Executable); {
+	case f.Executable != "" && base != "/" && base != ".":
+		return base
+	case strings.TrimSpace(f.Comm) != "":
+		return f.Comm
 	}
-	return 2
+	return namelessService
 }
 
 // serviceOfUnit returns "" for a unit that says less than the executable.
 func serviceOfUnit(unit string) string {
 	stem := strings.TrimSuffix(strings.TrimSuffix(unit, ".service"), ".scope")
-	for _, made := range []string{"run-", "app-", "vte-spawn-", "tmux-spawn-", "snap.", "libpod-conmon-", "crio-conmon-"} {
-		if strings.HasPrefix(unit, made) && (made == "run-" || strings.HasSuffix(unit, ".scope")) {
+	for _, made := range []string{"run-", "dbus-:", "app-", "vte-spawn-", "tmux-spawn-", "snap.", "libpod-conmon-", "crio-conmon-"} {
+		always := made == "run-" || made == "dbus-:"
+		if strings.HasPrefix(unit, made) && (always || strings.HasSuffix(unit, ".scope")) {
 			return ""
+		}
+	}
+	if machine, ok := strings.CutPrefix(stem, "machine-qemu-"); ok { // libvirt counts the starts of its machines
+		number, name, _ := strings.Cut(machine, "-")
+		if name != "" && strings.Trim(number, "0123456789") == "" {
+			return name
 		}
 	}
 	template, instance, ok := strings.Cut(stem, "@")
