@@ -51,6 +51,6 @@ func newRootCmd() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newRecordCmd(), newConvertCmd(), newDoctorCmd(), newVersionCmd())
+	root.AddCommand(newRecordCmd(), newConvertCmd(), newDoctorCmd(), newCheckConfigCmd(), newVersionCmd())
 	return root
 }

@@ -142,7 +142,7 @@ func TestLoadPrecedence(t *testing.T) {
 			t.Errorf("Load does not say %q:\n%v", part, err)
 		}
 	}
-	if got := UnknownEnv([]string{"EBPFPROF_LISTN=1", "EBPFPROF_LISTEN=2", "PATH=x"}); !slices.Equal(got, []string{"EBPFPROF_LISTN"}) {
+	if got := UnknownEnv([]string{"EBPFPROF_LISTN=1", "EBPFPROF_LISTEN=2", "PATH=x", "EBPFPROF_X=1"}, "EBPFPROF_X"); !slices.Equal(got, []string{"EBPFPROF_LISTN"}) {
 		t.Errorf("UnknownEnv = %q", got)
 	}
 }

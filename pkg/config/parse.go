@@ -109,10 +109,13 @@ func (p Problems) attribute(sources map[string]string) {
 	}
 }
 
-// UnknownEnv returns the names of variables, given as "NAME=value", that look like ours but are not, such as
-// misspelt ones. EBPFPROF_VM and other switches of the tests are not ours either.
-func UnknownEnv(environ []string) []string {
+// UnknownEnv returns the names of variables, given as "NAME=value", that look like ours but are neither in the table
+// nor one of others, such as misspelt ones.
+func UnknownEnv(environ []string, others ...string) []string {
 	known := map[string]bool{}
+	for _, name := range others {
+		known[name] = true
+	}
 	for _, f := range Fields() {
 		known[f.Env] = true
 	}
