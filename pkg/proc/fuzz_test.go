@@ -160,8 +160,8 @@ func FuzzKubernetes(f *testing.F) {
 		}
 		checkPod(t, podOfName(name))
 		facts := factsOf([]Cgroup{{Path: path}})
-		facts.Comm = name
-		if service := facts.Service(); service == "" || clean(service) != service || service == "unknown" && name != service {
+		facts.Comm = clean(name)
+		if service := facts.Service(); service == "" || clean(service) != service || service == "unknown" && clean(name) != service {
 			t.Errorf("Service of %q %q = %q", path, name, service)
 		}
 	})
