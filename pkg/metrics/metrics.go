@@ -10,49 +10,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// An ID is a row of the table.
-type ID int
-
-// Rows of the table.
-const (
-	BuildInfo ID = iota
-	SamplesTotal
-	SamplesLostTotal
-	StacksTotal
-	FramesTotal
-	OverheadCPUSecondsTotal
-	MemoryBytes
-	count
-)
-
-// A Metric is one row: what Prometheus is told of it.
-type Metric struct {
-	Name   string
-	Help   string
-	Type   prometheus.ValueType
-	Labels []string // names; their values are bounded sets, never pid, tid or function
-}
-
-var table = [count]Metric{
-	BuildInfo: {"ebpfprof_build_info", "Version of this ebpfprof; the value is 1.",
-		prometheus.GaugeValue, []string{"version"}},
-	SamplesTotal: {"ebpfprof_samples_total", "Events that hit a target, by kind of event and result (delivered, lost).",
-		prometheus.CounterValue, []string{"kind", "result"}},
-	SamplesLostTotal: {"ebpfprof_samples_lost_total", "Events that hit a target and are in no profile, by reason.",
-		prometheus.CounterValue, []string{"kind", "reason"}},
-	StacksTotal: {"ebpfprof_stacks_total", "Delivered samples by how their user stack ended (complete, or why it is not).",
-		prometheus.CounterValue, []string{"kind", "end"}},
-	FramesTotal: {"ebpfprof_frames_total", "Addresses in delivered samples, by whether a function's name was found.",
-		prometheus.CounterValue, []string{"kind", "symbolized"}},
-	OverheadCPUSecondsTotal: {"ebpfprof_overhead_cpu_seconds_total", "CPU time of the profiler itself: its BPF programs and system calls (kernel), and its process (user).",
-		prometheus.CounterValue, []string{"part"}},
-	MemoryBytes: {"ebpfprof_memory_bytes", "Memory of the profiler itself: highest resident set of its process, and its BPF maps.",
-		prometheus.GaugeValue, []string{"part"}},
-}
-
-// Table returns every metric.
-func Table() []Metric { return table[:] }
-
 // A Snapshot is the values of one moment. The zero value is empty.
 type Snapshot struct {
 	Version string

@@ -28,6 +28,32 @@ func TestTableIsComplete(t *testing.T) {
 	}
 }
 
+// TestLint enters a value in every row: names, helps and types are as Prometheus wants them.
+func TestLint(t *testing.T) {
+	s := Snapshot{Version: "v1"}
+	for id, m := range Table() {
+		if ID(id) != BuildInfo { // the collector's own
+			s.Add(ID(id), 1, m.Labels...)
+		}
+	}
+	var b strings.Builder
+	if err := WriteText(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range Table() {
+		if !strings.Contains(b.String(), "\n"+m.Name) {
+			t.Errorf("%s is not in the text", m.Name)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(b.String())).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("promlint: %s: %s", p.Metric, p.Text)
+	}
+}
+
 func TestWriteText(t *testing.T) {
 	s := Snapshot{Version: "v1"}
 	s.Add(SamplesTotal, 41, "cpu", "delivered")
