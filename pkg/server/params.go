@@ -1,0 +1,160 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of parameters.
+const (
+	maxLabels = 16
+	maxQuery  = 8 << 10 // bytes
+)
+
+// params are the query parameters of one request; errors name the parameter.
+type params struct {
+	url.Values
+	now time.Time // the same for all of a request's times
+}
+
+// parseParams refuses parameters that a route does not have: a misspelt one would silently select something else. Each may
+// be there once, except label.
+func parseParams(r *http.Request, known []string, now time.Time) (params, error) {
+	if len(r.URL.RawQuery) > maxQuery {
+		return params{}, &apiError{status: http.StatusRequestURITooLong, err: fmt.Errorf("query of %d bytes: at most %d are read", len(r.URL.RawQuery), maxQuery)}
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return params{}, &apiError{status: http.StatusBadRequest, err: fmt.Errorf("read query: %w", err)}
+	}
+	var unknown []string
+	for name, v := range values {
+		if !slices.Contains(known, name) {
+			unknown = append(unknown, visible(name))
+		} else if len(v) > 1 && name != "label" && !strings.HasSuffix(name, "[]") {
+			return params{}, badParam(name, "is there %d times", len(v))
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		have := "there are none"
+		if len(known) > 0 {
+			have = "known are " + strings.Join(known, ", ")
+		}
+		return params{}, badParam(strings.Join(unknown, ", "), "unknown parameter; %s", have)
+	}
+	return params{values, now}, nil
+}
+
+// time returns the time of a parameter, or fallback where it is not given.
+func (p params) time(name, fallback string) (time.Time, error) {
+	s := p.Get(name)
+	if s == "" {
+		s = fallback
+	}
+	t, err := parseTime(s, p.now)
+	if err != nil {
+		return time.Time{}, badParam(name, "%w", err)
+	}
+	return t, nil
+}
+
+// span returns the times from and to, the first before the second. Their names have a prefix for the base of a difference.
+func (p params) span(prefix, from, to string) (time.Time, time.Time, error) {
+	start, err := p.time(prefix+"from", from)
+	if err != nil {
+		return start, start, err
+	}
+	end, err := p.time(prefix+"to", to)
+	if err != nil {
+		return start, end, err
+	}
+	if !start.Before(end) {
+		return start, end, badParam(prefix+"from", "%s is not before %s, %s", start.Format(time.RFC3339), prefix+"to", end.Format(time.RFC3339))
+	}
+	return start, end, nil
+}
+
+// integer returns a whole number within limits.
+func (p params) integer(name string, fallback, least, most int) (int, error) {
+	s := p.Get(name)
+	if s == "" {
+		return fallback, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least || n > most {
+		return 0, badParam(name, "want a whole number from %d to %d", least, most)
+	}
+	return n, nil
+}
+
+// choice returns one of the values, the first by default.
+func (p params) choice(name string, values ...string) (string, error) {
+	s := p.Get(name)
+	if s == "" {
+		return values[0], nil
+	}
+	if !slices.Contains(values, s) {
+		return "", badParam(name, "want one of %s", strings.Join(values, ", "))
+	}
+	return s, nil
+}
+
+// kind returns a kind that the daemon has; by default that is cpu.
+func (p params) kind(s Status) (KindStatus, error) {
+	name := p.Get("kind")
+	if name == "" {
+		name = "cpu"
+	}
+	k, ok := s.kind(name)
+	if !ok {
+		names := make([]string, len(s.Kinds))
+		for i, k := range s.Kinds {
+			names[i] = k.Name
+		}
+		return k, badParam("kind", "there is no %.80q; known are %s", name, strings.Join(names, ", "))
+	}
+	return k, nil
+}
+
+// labels returns what label=NAME=VALUE parameters demand.
+func (p params) labels() (map[string]string, error) {
+	given := p.Values["label"]
+	if len(given) > maxLabels {
+		return nil, badParam("label", "is there %d times, at most %d are read", len(given), maxLabels)
+	}
+	var labels map[string]string
+	for _, s := range given {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil, badParam("label", "want NAME=VALUE, have %.80q", s)
+		}
+		if _, twice := labels[name]; twice {
+			return nil, badParam("label", "%.80q is demanded twice", name)
+		}
+		if labels == nil {
+			labels = make(map[string]string)
+		}
+		labels[name] = value
+	}
+	return labels, nil
+}
+
+// query returns the windows that kind, service, label and from and to select.
+func (p params) query(s Status, prefix, from, to string) (Query, KindStatus, error) {
+	k, err := p.kind(s)
+	if err != nil {
+		return Query{}, k, err
+	}
+	labels, err := p.labels()
+	if err != nil {
+		return Query{}, k, err
+	}
+	start, end, err := p.span(prefix, from, to)
+	return Query{Kind: k.Name, Service: p.Get("service"), Labels: labels, From: start, To: end}, k, err
+}
