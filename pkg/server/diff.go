@@ -22,22 +22,13 @@ import (
 //
 // Drawings and tables of a difference are the page's: the formats here are those that have a notion of two values.
 func (s *Server) diff(w http.ResponseWriter, r *http.Request, p params) error {
-	status := s.o.Status()
-	q, kind, err := p.query(status, "", "now-5m", "now")
+	q, kind, err := p.query(s.o.Status(), defaultSpan)
 	if err != nil {
 		return err
 	}
-	length := q.To.Sub(q.From)
 	base := q
-	fallback := q.From.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
-	if base.To, err = p.time("base_to", fallback); err != nil {
+	if base.From, base.To, err = p.span("base_", q.From, q.To.Sub(q.From)); err != nil {
 		return err
-	}
-	if base.From, err = p.time("base_from", base.To.Add(-length).UTC().Format("2006-01-02T15:04:05.999999999Z07:00")); err != nil {
-		return err
-	}
-	if !base.From.Before(base.To) {
-		return badParam("base_from", "is not before base_to")
 	}
 	out, err := p.output("json", "folded", "pprof")
 	if err != nil {

@@ -106,7 +106,7 @@ func (s *Server) services(w http.ResponseWriter, r *http.Request, p params) erro
 	if err != nil {
 		return err
 	}
-	from, to, err := p.span("", "now-1h", "now")
+	from, to, err := p.span("", p.now, time.Hour)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (s *Server) timeline(w http.ResponseWriter, r *http.Request, p params) erro
 	if err != nil {
 		return err
 	}
-	from, to, err := p.span("", "now-1h", "now")
+	from, to, err := p.span("", p.now, time.Hour)
 	if err != nil {
 		return err
 	}

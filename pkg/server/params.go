@@ -52,10 +52,10 @@ func parseParams(r *http.Request, known []string, now time.Time) (params, error)
 }
 
 // time returns the time of a parameter, or fallback where it is not given.
-func (p params) time(name, fallback string) (time.Time, error) {
+func (p params) time(name string, fallback time.Time) (time.Time, error) {
 	s := p.Get(name)
 	if s == "" {
-		s = fallback
+		return fallback, nil
 	}
 	t, err := parseTime(s, p.now)
 	if err != nil {
@@ -64,20 +64,19 @@ func (p params) time(name, fallback string) (time.Time, error) {
 	return t, nil
 }
 
-// span returns the times from and to, the first before the second. Their names have a prefix for the base of a difference.
-func (p params) span(prefix, from, to string) (time.Time, time.Time, error) {
-	start, err := p.time(prefix+"from", from)
-	if err != nil {
-		return start, start, err
+// span returns the times from and to, the first before the second. By default the span ends at end and is as long as
+// length. The names have a prefix for the base of a difference.
+func (p params) span(prefix string, end time.Time, length time.Duration) (from, to time.Time, err error) {
+	if to, err = p.time(prefix+"to", end); err != nil {
+		return from, to, err
 	}
-	end, err := p.time(prefix+"to", to)
-	if err != nil {
-		return start, end, err
+	if from, err = p.time(prefix+"from", to.Add(-length)); err != nil {
+		return from, to, err
 	}
-	if !start.Before(end) {
-		return start, end, badParam(prefix+"from", "%s is not before %s, %s", start.Format(time.RFC3339), prefix+"to", end.Format(time.RFC3339))
+	if !from.Before(to) {
+		return from, to, badParam(prefix+"from", "%s is not before %s, %s", from.Format(time.RFC3339), prefix+"to", to.Format(time.RFC3339))
 	}
-	return start, end, nil
+	return from, to, nil
 }
 
 // integer returns a whole number within limits.
@@ -145,8 +144,8 @@ func (p params) labels() (map[string]string, error) {
 	return labels, nil
 }
 
-// query returns the windows that kind, service, label and from and to select.
-func (p params) query(s Status, prefix, from, to string) (Query, KindStatus, error) {
+// query returns the windows that kind, service, label, from and to select; by default those of the last length.
+func (p params) query(s Status, length time.Duration) (Query, KindStatus, error) {
 	k, err := p.kind(s)
 	if err != nil {
 		return Query{}, k, err
@@ -155,6 +154,6 @@ func (p params) query(s Status, prefix, from, to string) (Query, KindStatus, err
 	if err != nil {
 		return Query{}, k, err
 	}
-	start, end, err := p.span(prefix, from, to)
-	return Query{Kind: k.Name, Service: p.Get("service"), Labels: labels, From: start, To: end}, k, err
+	from, to, err := p.span("", p.now, length)
+	return Query{Kind: k.Name, Service: p.Get("service"), Labels: labels, From: from, To: to}, k, err
 }

@@ -19,6 +19,9 @@ const (
 	maxNodes     = 200_000
 )
 
+// defaultSpan is what a profile is of when no time is given.
+const defaultSpan = 5 * time.Minute
+
 // A output says how a format is served.
 type output struct {
 	name        string
@@ -94,7 +97,7 @@ func builderOptions(k KindStatus, start time.Time, d time.Duration, comments ...
 }
 
 func (s *Server) profile(w http.ResponseWriter, r *http.Request, p params) error {
-	q, kind, err := p.query(s.o.Status(), "", "now-5m", "now")
+	q, kind, err := p.query(s.o.Status(), defaultSpan)
 	if err != nil {
 		return err
 	}
