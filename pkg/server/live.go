@@ -43,9 +43,10 @@ func (s *Server) subscribe(places chan struct{}, kind KindStatus, what string) (
 		}
 		return nil, nil, nil, badParam("kind", "%s is not sampled now: %s", kind.Name, why)
 	}
-	select {
-	case <-s.stopping:
+	if s.stopped() {
 		return nil, nil, nil, busy("the daemon is stopping")
+	}
+	select {
 	case places <- struct{}{}:
 	default:
 		s.counts.add(metrics.HTTPRefusedTotal, "busy")

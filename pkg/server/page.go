@@ -17,7 +17,11 @@ var (
 	pageCSS []byte
 )
 
-const maxPageServices = 500
+// Bounds of the page.
+const (
+	maxPageServices = 500
+	maxLinkName     = 4 << 10 // bytes, escaped
+)
 
 // A pageData is what the page shows. Names are made fit to be shown; what escapes them for HTML is html/template.
 type pageData struct {
@@ -29,6 +33,7 @@ type pageData struct {
 	Problem  string // why there is no list
 }
 
+// A pageService has no links where a URL cannot hold its name.
 type pageService struct{ Name, SVG, Top, Pprof, Record string }
 
 // page shows state and services, without a script.
@@ -64,13 +69,18 @@ func newPageTemplate() *template.Template {
 
 // newPageService makes the links of a service, whatever its name is.
 func newPageService(name string) pageService {
+	escaped := url.PathEscape(name)
+	if len(escaped) > maxLinkName {
+		return pageService{Name: name}
+	}
 	link := func(format string) string {
 		return "/api/v1/profile?" + url.Values{"kind": {"cpu"}, "service": {name}, "from": {"now-5m"}, "format": {format}}.Encode()
 	}
-	return pageService{
-		Name: name, SVG: link("svg"), Top: link("txt"), Pprof: link("pprof"),
-		Record: "/pprof/" + url.PathEscape(name) + "/profile?seconds=10",
+	one := pageService{Name: name, SVG: link("svg"), Top: link("txt"), Pprof: link("pprof")}
+	if name != "." && name != ".." { // which a browser takes for a way up, escaped or not
+		one.Record = "/pprof/" + escaped + "/profile?seconds=10"
 	}
+	return one
 }
 
 func (s *Server) pageStyle(w http.ResponseWriter, _ *http.Request, _ params) error {

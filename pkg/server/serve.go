@@ -83,4 +83,14 @@ func (s *Server) warnIfOpen(a net.Addr) {
 	}
 }
 
+// stopped tells whether streams and recordings have to end.
+func (s *Server) stopped() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 func onceClose(c chan struct{}) func() { return sync.OnceFunc(func() { close(c) }) }
