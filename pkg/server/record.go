@@ -79,6 +79,7 @@ type recording struct {
 	lost       uint64    // of all services
 	missed     uint64    // batches
 	counts     map[recordKey]recordCount
+	limit      int // of counts
 	others     recordCount
 }
 
@@ -91,7 +92,7 @@ type recordKey struct {
 type recordCount struct{ count, value int64 }
 
 func newRecording(service string, start, end time.Time) *recording {
-	return &recording{service: service, start: start, end: end, last: start, counts: make(map[recordKey]recordCount)}
+	return &recording{service: service, start: start, end: end, last: start, counts: make(map[recordKey]recordCount), limit: maxRecorded}
 }
 
 // add enters a batch and tells whether it was the last. A sample belongs to the recording if its bucket begins in it; the
@@ -105,7 +106,7 @@ func (r *recording) add(b *profile.LiveBatch) (over bool) {
 		}
 		key := recordKey{s.Stack, s.Comm, s.Container, s.PID, s.TID}
 		c, known := r.counts[key]
-		if !known && len(r.counts) >= maxRecorded {
+		if !known && len(r.counts) >= r.limit {
 			r.others = recordCount{r.others.count + s.Count, r.others.value + s.Value}
 			continue
 		}

@@ -124,16 +124,17 @@ func TestRecordLimits(t *testing.T) {
 		t.Errorf("first recording: %d", code)
 	}
 	rec := newRecording("s", now, now.Add(time.Second))
-	for i := range maxRecorded + 10 {
+	rec.limit = 50
+	for i := range 60 {
 		s := liveSampleOf("s", 0, nil, 1)
 		s.TID = i
 		rec.add(&profile.LiveBatch{Samples: []profile.LiveSample{s}})
 	}
-	if len(rec.counts) != maxRecorded || rec.others.count != 10 {
+	if len(rec.counts) != 50 || rec.others.count != 10 {
 		t.Errorf("%d samples are kept, %d in the marker", len(rec.counts), rec.others.count)
 	}
 	p := rec.profile(KindStatus{Name: "cpu", Unit: "nanoseconds"})
-	if sum := profile.Summarize(p, 0); sum.Total != maxRecorded+10 {
+	if sum := profile.Summarize(p, 0); sum.Total != 60 {
 		t.Errorf("%d samples", sum.Total)
 	}
 }
