@@ -52,7 +52,7 @@ func StartSelfProfile(o SelfProfileOptions, add func(*prof.Interval)) (*SelfProf
 	return &SelfProfile{session: session}, nil
 }
 
-// Close takes the last profiles and ends. It is safe to call again.
+// Close takes the last CPU profile and ends. It is safe to call again.
 func (s *SelfProfile) Close() error {
 	s.close.Do(s.session.Stop)
 	return nil
