@@ -3,6 +3,7 @@ package merge
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -55,8 +56,7 @@ func (d *document) check() error {
 // text returns the string with a number, safe for protobuf.
 func (d *document) text(i uint32) string { return strings.ToValidUTF8(string(d.strings[i]), "\uFFFD") }
 
-// AddProfile adds p, which is only read: google/pprof's own encoder writes to the profile that it encodes, so a profile
-// that others read at the same time must not be given to it. After an error the sum is what it was before.
+// AddProfile adds p, which is only read, and not kept. After an error the sum is what it was before.
 func (m *Merger) AddProfile(p *profile.Profile) error {
 	if err := p.CheckValid(); err != nil {
 		return err
@@ -155,14 +155,14 @@ func (in *importer) sample(s *profile.Sample) error {
 		d.stacks = append(d.stacks, i)
 	}
 	d.values = append(d.values, s.Value...)
-	for key, values := range s.Label {
-		for _, v := range values {
+	for _, key := range slices.Sorted(maps.Keys(s.Label)) {
+		for _, v := range s.Label[key] {
 			d.labels = append(d.labels, label{key: in.text(key), str: in.text(v)})
 		}
 	}
-	for key, values := range s.NumLabel {
+	for _, key := range slices.Sorted(maps.Keys(s.NumLabel)) {
 		units := s.NumUnit[key]
-		for i, v := range values {
+		for i, v := range s.NumLabel[key] {
 			l := label{key: in.text(key), numeric: true, num: v}
 			if i < len(units) {
 				l.str = in.text(units[i])

@@ -154,7 +154,7 @@ func TestSameAsMerge(t *testing.T) {
 			if got.Mapping[0].File != want.Mapping[0].File || *got.Mapping[0] != *want.Mapping[0] && got.Mapping[0].BuildID != want.Mapping[0].BuildID {
 				t.Errorf("main binary %v, want %v", got.Mapping[0], want.Mapping[0])
 			}
-			if !slices.Equal(again.Comments, append(slices.Clone(want.Comments), "extra")) {
+			if !slices.Equal(again.Comments, append([]string{"extra"}, want.Comments...)) {
 				t.Errorf("comments %q", again.Comments)
 			}
 		})

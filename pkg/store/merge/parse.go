@@ -225,3 +225,20 @@ func (d *document) parseFunctions() error {
 	}
 	return nil
 }
+
+// Comments returns the comments of an uncompressed profile and looks at nothing else.
+func Comments(wire []byte) ([]string, error) {
+	var d document
+	if err := d.top(wire); err != nil {
+		return nil, err
+	}
+	comments := make([]string, 0, min(len(d.wire.comments), maxComments))
+	for _, c := range d.wire.comments[:cap(comments)] {
+		i, err := d.ref(uint64(c))
+		if err != nil {
+			return nil, err
+		}
+		comments = append(comments, d.text(i))
+	}
+	return comments, nil
+}

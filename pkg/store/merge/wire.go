@@ -2,12 +2,13 @@ package merge
 
 import (
 	"math/bits"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// AppendWire appends the sum to b as an uncompressed pprof profile, with extra comments, and returns it. More can be
-// added afterwards.
+// AppendWire appends the sum to b as an uncompressed pprof profile with these comments and those of the profiles, and
+// returns it. More can be added afterwards.
 func (m *Merger) AppendWire(b []byte, comments ...string) []byte {
 	m.settle()
 	e := encoder{m: m, b: b, extra: map[string]uint32{}}
@@ -29,7 +30,12 @@ func (m *Merger) AppendWire(b []byte, comments ...string) []byte {
 	h := &m.header
 	drop, kept, typ, url := e.text(h.dropFrames), e.text(h.keptOnly), e.text(h.defaultType), e.text(h.docURL)
 	e.valueType(11, h.periodType)
-	for _, c := range append(h.comments[:len(h.comments):len(h.comments)], comments...) {
+	for _, c := range h.comments {
+		if !slices.Contains(comments, c) {
+			comments = append(comments, c)
+		}
+	}
+	for _, c := range comments {
 		e.b = protowire.AppendTag(e.b, 13, protowire.VarintType)
 		e.b = protowire.AppendVarint(e.b, e.text(c))
 	}

@@ -5,7 +5,9 @@ package workload
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -110,14 +112,17 @@ func (m *Machine) profile(s *service, start time.Time, d time.Duration) *pprof.P
 		SampleTypes: []profile.ValueType{{Type: "samples", Unit: "count"}, cpu},
 		PeriodType:  cpu, Period: int64(time.Second) / 99, Start: start, Duration: d,
 	})
-	distinct := 30 + m.rng.IntN(71)
-	for range distinct * 2 {
-		st := &s.stacks[s.choice.Uint64()]
+	counts := map[int]int64{}
+	draws := int(float64(2*(30+m.rng.IntN(71))) * max(1, d.Seconds()/10))
+	for range draws {
+		counts[int(s.choice.Uint64())] += 1 + int64(m.rng.ExpFloat64()*2)
+	}
+	for _, i := range slices.Sorted(maps.Keys(counts)) {
+		st, n := &s.stacks[i], counts[i]
 		locs := make([]*pprof.Location, len(st.frames))
 		for i, f := range st.frames {
 			locs[i] = b.Location(f.mapping, f.addr, f.frames)
 		}
-		n := 1 + int64(m.rng.ExpFloat64()*2)
 		b.Sample(locs, profile.Labels{Comm: st.comm, PID: 1000, Service: s.series.Service}, n, n*int64(time.Second)/99)
 	}
 	return b.Profile()

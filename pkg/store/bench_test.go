@@ -1,0 +1,92 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/store/internal/workload"
+)
+
+// BenchmarkHistory measures queries on a day of 50 services. What is merged to hours and 5 minutes in the end is added in
+// such pieces, with the stacks that their windows would have; the last 20 minutes are windows of 10 s.
+func BenchmarkHistory(b *testing.B) {
+	const services = 50
+	dir := b.TempDir()
+	c := &clock{day.Add(24*time.Hour + 30*time.Minute)}
+	end := c.t
+	s := open(b, Options{Dir: dir, Now: c.now, MaxAge: -1, MaxBytes: -1})
+	m := workload.New("cpu", services, 1)
+	start := end.Add(-24 * time.Hour)
+	windows := 0
+	var adding time.Duration
+	for at := start; at.Before(end); {
+		d := 10 * time.Second
+		switch left := end.Sub(at); {
+		case left > 150*time.Minute && at.Truncate(time.Hour).Equal(at):
+			d = time.Hour
+		case left > 20*time.Minute:
+			d = 5 * time.Minute
+		}
+		in := m.Interval(at, d)
+		begin := time.Now()
+		add(b, s, in)
+		if d == 10*time.Second {
+			adding += time.Since(begin)
+			windows++
+		}
+		at = at.Add(d)
+	}
+	begin := time.Now()
+	maintain(b, s)
+	b.Logf("%v for an interval of %d windows; %v to merge; levels %v; %+v", adding/time.Duration(windows), services, time.Since(begin), levels(s), s.Status())
+	s.Close()
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			s, err := Open(Options{Dir: dir, Now: c.now, MaxAge: -1, MaxBytes: -1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.Close()
+		}
+	})
+	s = open(b, Options{Dir: dir, Now: c.now, MaxAge: -1, MaxBytes: -1})
+	for _, span := range []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour} {
+		for _, service := range []string{"", "service-07"} {
+			b.Run(fmt.Sprintf("profile/%v/%s", span, service), func(b *testing.B) {
+				for b.Loop() {
+					r := query(b, s, Query{Kind: "cpu", Service: service, From: end.Add(-span), To: end})
+					b.ReportMetric(float64(r.Files), "files")
+					b.ReportMetric(float64(len(r.Profile.Sample)), "stacks")
+				}
+				b.ReportMetric(peak(b), "peak-MiB")
+			})
+		}
+		b.Run(fmt.Sprintf("timeline/%v", span), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Timeline("cpu", "", end.Add(-span), end, 300); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// peak is the highest resident set of the process so far.
+func peak(b *testing.B) float64 {
+	runtime.GC()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var kib float64
+	for line := range strings.Lines(string(status)) {
+		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			_, _ = fmt.Sscan(v, &kib)
+		}
+	}
+	return kib / 1024
+}
