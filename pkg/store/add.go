@@ -27,6 +27,7 @@ type batch struct {
 	rows     []row
 	services []string
 	stage    *staging
+	all      *merge.Merger // the sum of the files; nil when they cannot be added up
 }
 
 // Add writes an interval. When it returns without an error, all valid windows of it are on the disk; after an error none
@@ -46,6 +47,7 @@ func (s *Store) Add(in *profile.Interval) error {
 			kind: in.Kind, level: levelWindow, name: intervalName(in.Start, in.Duration, seq), start: in.Start.Round(0),
 			length: in.Duration, seq: seq, windows: 1, covered: in.Duration, lost: in.Lost,
 		},
+		all:  merge.New(mergeLimit),
 		rows: []row{{Start: in.Start.UnixNano(), Covered: int64(in.Duration), Windows: 1, Lost: in.Lost}},
 	}
 	written, err := s.addWindows(b, in)
@@ -151,10 +153,31 @@ func (b *batch) add(f *file, wire []byte) error {
 	if err := b.stage.add(f.name, wire); err != nil {
 		return err
 	}
+	if b.all != nil {
+		if err := b.all.Add(wire); errors.Is(err, merge.ErrIncompatible) {
+			b.all = nil
+		} else if err != nil {
+			return err
+		}
+	}
 	b.in.files = append(b.in.files, f)
 	b.rec.Series = append(b.rec.Series, seriesRecord{File: f.name, Key: f.series.key, Samples: f.samples, Value: f.value})
 	b.services = append(b.services, f.series.Service)
 	return nil
+}
+
+// addAll writes all.pb.gz, where it says more than the one file that there is and nothing is left out.
+func (b *batch) addAll() error {
+	if b.all == nil || len(b.in.files) < 2 || slices.ContainsFunc(b.all.LeftOut(), func(v int64) bool { return v != 0 }) {
+		return nil
+	}
+	wire := b.all.AppendWire(nil)
+	if len(wire) > maxFile {
+		return nil
+	}
+	b.rec.All = true
+	b.in.all = &file{series: b.in.files[0].series, name: allFile}
+	return b.stage.add(allFile, wire)
 }
 
 // commit writes the record of a batch and makes it part of the store, or removes it.
@@ -163,6 +186,10 @@ func (s *Store) commit(b *batch) error {
 	b.rec.Parts, b.rec.Windows, b.rec.Covered, b.rec.Lost = in.parts, in.windows, int64(in.covered), in.lost
 	if b.rec.Unit == "" {
 		b.rec.Unit = "count"
+	}
+	if err := b.addAll(); err != nil {
+		b.stage.abandon()
+		return err
 	}
 	wire, err := recordProfile(in.kind, in.start, in.length, &b.rec, b.rows, b.services)
 	if err == nil && len(wire) > maxFile {

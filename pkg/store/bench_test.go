@@ -12,7 +12,7 @@ import (
 )
 
 // BenchmarkHistory measures queries on a day of 50 services. What is merged to hours and 5 minutes in the end is added in
-// such pieces, with the stacks that their windows would have; the last 20 minutes are windows of 10 s.
+// such pieces, with the stacks that their windows would have; the last 12 minutes are windows of 10 s.
 func BenchmarkHistory(b *testing.B) {
 	const services = 50
 	dir := b.TempDir()
@@ -28,7 +28,7 @@ func BenchmarkHistory(b *testing.B) {
 		switch left := end.Sub(at); {
 		case left > 150*time.Minute && at.Truncate(time.Hour).Equal(at):
 			d = time.Hour
-		case left > 20*time.Minute:
+		case left > 12*time.Minute:
 			d = 5 * time.Minute
 		}
 		in := m.Interval(at, d)
@@ -42,7 +42,7 @@ func BenchmarkHistory(b *testing.B) {
 	}
 	begin := time.Now()
 	maintain(b, s)
-	b.Logf("%v for an interval of %d windows; %v to merge; levels %v; %+v", adding/time.Duration(windows), services, time.Since(begin), levels(s), s.Status())
+	merging, status := time.Since(begin), s.Status()
 	s.Close()
 	b.Run("open", func(b *testing.B) {
 		for b.Loop() {
@@ -52,6 +52,10 @@ func BenchmarkHistory(b *testing.B) {
 			}
 			s.Close()
 		}
+		b.ReportMetric(float64(status.Files), "files")
+		b.ReportMetric(float64(status.Bytes)/(1<<20), "MiB")
+		b.ReportMetric(float64(adding.Milliseconds())/float64(windows), "ms/add")
+		b.ReportMetric(merging.Seconds(), "merging-s")
 	})
 	s = open(b, Options{Dir: dir, Now: c.now, MaxAge: -1, MaxBytes: -1})
 	for _, span := range []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour} {

@@ -82,7 +82,7 @@ func (s *Store) mergeGroup(ctx context.Context, into level, parts []*interval) e
 		return nil
 	}
 	start, end := parts[0].start, parts[0].end()
-	b := &batch{in: &interval{kind: parts[0].kind, level: into}}
+	b := &batch{in: &interval{kind: parts[0].kind, level: into}, all: merge.New(mergeLimit)}
 	for _, p := range parts {
 		if p.start.Before(start) {
 			start = p.start

@@ -20,6 +20,7 @@ type interval struct {
 	lost    uint64
 	parts   []string // paths below the store of the intervals that it was merged from
 	files   []*file
+	all     *file // the sum of all files, in one: their names and stacks are mostly the same; nil where there is none
 	bytes   int64 // on disk
 
 	damaged atomic.Bool // some of it cannot be read: it is left where it is

@@ -78,6 +78,7 @@ var kindName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:+-]{0,63}$`)
 const (
 	extension    = ".pb.gz"
 	intervalFile = "interval" + extension // no series: those have a hash in their names
+	allFile      = "all" + extension      // nor is this
 	maxEscaped   = 80                     // bytes of a service's name in that of its file
 )
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -59,7 +61,7 @@ func (s *Store) Profile(ctx context.Context, q Query) (*Result, error) {
 	list := s.acquire(q.Kind, q.From, q.To)
 	defer s.release(list)
 	res := &Result{Facts: factsOf(list)}
-	groups := filesOf(list, valid(q.Service), match, &res.Facts)
+	groups := s.filesOf(list, q, match, &res.Facts)
 	if len(groups) == 0 {
 		return res, fmt.Errorf("query %s from %v to %v: %w", q.Kind, q.From, q.To, ErrNoData)
 	}
@@ -107,12 +109,18 @@ type source struct {
 	f  *file
 }
 
-// filesOf returns the files to merge by series. All have the sample types of the newest.
-func filesOf(list []*interval, service string, match func(map[string]string) bool, facts *Facts) (groups [][]source) {
+// filesOf returns the files to merge: those of a series in one group, those of all series each in its own. All have the
+// sample types of the newest.
+func (s *Store) filesOf(list []*interval, q Query, match func(map[string]string) bool, facts *Facts) (groups [][]source) {
 	wanted := map[*series]bool{}
-	types := ""
+	service, types := valid(q.Service), ""
 	var all []source
 	for _, in := range list {
+		if service == "" && len(q.Labels) == 0 && s.whole(in) {
+			all = append(all, source{in, in.all})
+			types = in.all.series.types
+			continue
+		}
 		for _, f := range in.files {
 			ok, known := wanted[f.series]
 			if !known {
@@ -132,14 +140,25 @@ func filesOf(list []*interval, service string, match func(map[string]string) boo
 			continue
 		}
 		i, ok := at[src.f.series]
-		if !ok {
+		if !ok || src.f == src.in.all {
 			i = len(groups)
-			at[src.f.series] = i
 			groups = append(groups, nil)
+			if src.f != src.in.all {
+				at[src.f.series] = i
+			}
 		}
 		groups[i] = append(groups[i], src)
 	}
 	return groups
+}
+
+// whole tells whether the sum of an interval's files can be used in their place: it can when all of them are still there.
+func (s *Store) whole(in *interval) bool {
+	if in.all == nil || in.damaged.Load() {
+		return false
+	}
+	entries, err := os.ReadDir(filepath.Join(s.dir, in.path()))
+	return err == nil && len(entries) == len(in.files)+2
 }
 
 // mergeFiles merges groups of files, on several CPUs: stacks of one series are mostly the same, those of two are not, so
@@ -178,7 +197,8 @@ func (s *Store) mergeFiles(ctx context.Context, groups [][]source, facts *Facts)
 const maxWorkers = 4 // each has its tables
 
 func (s *Store) mergeGroupFiles(ctx context.Context, m *merge.Merger, r *reader, files []source, n *Facts) error {
-	for _, src := range files {
+	for i := 0; i < len(files); i++ {
+		src := files[i]
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -187,6 +207,11 @@ func (s *Store) mergeGroupFiles(ctx context.Context, m *merge.Merger, r *reader,
 			n.Files++
 		case errors.Is(err, errDamaged):
 			n.Skipped++
+			if src.f == src.in.all {
+				for _, f := range src.in.files {
+					files = append(files, source{src.in, f})
+				}
+			}
 		case !errors.Is(err, fs.ErrNotExist): // else removed by hand
 			return err
 		}

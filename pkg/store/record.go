@@ -24,6 +24,7 @@ type record struct {
 	Covered int64          `json:"covered"` // nanoseconds
 	Lost    uint64         `json:"lost"`
 	Unit    string         `json:"unit"`
+	All     bool           `json:"all,omitempty"` // there is an all.pb.gz
 	Series  []seriesRecord `json:"series"`
 }
 

@@ -107,9 +107,9 @@ func (s *Store) scanInterval(r *reader, in *interval) error {
 	if err := s.loadRecord(r, in, sizes); err != nil {
 		s.reportCorrupt(filepath.Join(in.path(), intervalFile), err)
 		in.damaged.Store(true)
-		in.files, in.parts, in.windows, in.covered, in.lost = nil, nil, 1, in.length, 0
+		in.files, in.all, in.parts, in.windows, in.covered, in.lost = nil, nil, nil, 1, in.length, 0
 		for name := range sizes {
-			if name != intervalFile {
+			if name != intervalFile && name != allFile {
 				s.recover(r, in, name)
 			}
 		}
@@ -120,6 +120,9 @@ func (s *Store) scanInterval(r *reader, in *interval) error {
 			s.corrupt(in, f, errors.New("empty file"))
 		}
 		delete(sizes, f.name)
+	}
+	if in.all != nil {
+		delete(sizes, allFile)
 	}
 	delete(sizes, intervalFile)
 	for name := range sizes {
@@ -152,6 +155,9 @@ func (s *Store) loadRecord(r *reader, in *interval, sizes map[string]int64) erro
 		if _, there := sizes[sr.File]; there {
 			in.files = append(in.files, &file{series: ser, name: sr.File, samples: sr.Samples, value: sr.Value})
 		}
+	}
+	if _, there := sizes[allFile]; there && rec.All && len(in.files) > 0 {
+		in.all = &file{series: in.files[0].series, name: allFile}
 	}
 	return nil
 }

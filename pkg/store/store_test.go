@@ -231,7 +231,7 @@ func TestHostileNames(t *testing.T) {
 		t.Errorf("written outside: %v", entries)
 	}
 	files, _ := filepath.Glob(filepath.Join(s.dir, "cpu", "window", "*", "*"))
-	if len(files) != len(names)+1 {
+	if len(files) != len(names)+2 {
 		t.Errorf("%d files", len(files))
 	}
 	for _, f := range files {
