@@ -17,7 +17,7 @@ import (
 // Compression costs time where a window waits for it, and pays where a file stays for days.
 const (
 	fastCompression  = 2
-	smallCompression = 6
+	smallCompression = 3
 )
 
 // A batch are the files of an interval that is being written.
