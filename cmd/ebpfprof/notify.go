@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,7 +15,7 @@ type notifier struct{}
 
 // ready says that start or reload is done.
 func (notifier) ready(status string) error {
-	return notify(daemon.SdNotifyReady + "\nSTATUS=" + oneLine(status))
+	return notify(sd.SdNotifyReady + "\nSTATUS=" + oneLine(status))
 }
 
 // reloading says that a reload began; ready ends it, whether it succeeded or not. The time is for Type=notify-reload.
@@ -24,18 +24,18 @@ func (notifier) reloading() error {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
-	return notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/int64(time.Microsecond)))
+	return notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/int64(time.Microsecond)))
 }
 
 // stopping says that the end began.
 func (notifier) stopping(status string) error {
-	return notify(daemon.SdNotifyStopping + "\nSTATUS=" + oneLine(status))
+	return notify(sd.SdNotifyStopping + "\nSTATUS=" + oneLine(status))
 }
 
 // watch tells systemd that the daemon lives, twice in each WatchdogSec, until ctx ends; it returns at once if the unit
 // has none. While alive says no it is silent, and systemd starts the daemon anew. alive must not block.
 func (notifier) watch(ctx context.Context, alive func() bool) error {
-	limit, err := daemon.SdWatchdogEnabled(false)
+	limit, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
 		return fmt.Errorf("systemd's watchdog: %w", err)
 	}
@@ -46,7 +46,7 @@ func (notifier) watch(ctx context.Context, alive func() bool) error {
 	defer tick.Stop()
 	for {
 		if alive() {
-			if err := notify(daemon.SdNotifyWatchdog); err != nil {
+			if err := notify(sd.SdNotifyWatchdog); err != nil {
 				return err
 			}
 		}
@@ -59,7 +59,7 @@ func (notifier) watch(ctx context.Context, alive func() bool) error {
 }
 
 func notify(state string) error {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+	if _, err := sd.SdNotify(false, state); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
 	return nil

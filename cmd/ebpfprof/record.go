@@ -35,6 +35,7 @@ type recordFlags struct {
 	format    string
 	summary   string
 	metrics   string
+	push      string
 	ringBytes int
 	asRoot    bool
 	budgetMiB int64
@@ -80,6 +81,7 @@ The output's extension decides its format; -o - writes to the standard output.`,
 	fl.StringVar(&f.format, "format", "", "format of the outputs, whatever their extension: "+formatNames())
 	fl.StringVar(&f.summary, "summary", "", "write counts and overhead as JSON to `FILE`")
 	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
+	fl.StringVar(&f.push, "push", "", "send the profile to Pyroscope at `URL`, or to an OTLP receiver at otlp+URL; then no file is written but those of -o")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
@@ -119,6 +121,12 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	}
 	if r.event, err = parseEvent(f.event, f.frequency); err != nil {
 		return nil, err
+	}
+	if r.push, err = planPush(f.push); err != nil {
+		return nil, err
+	}
+	if r.push != nil && len(f.outputs) == 0 {
+		return r, nil
 	}
 	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command)); err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type recording struct {
 	outputs   []*output
 	summary   string
 	metrics   string
+	push      *pushTarget // nil: nowhere
 	ringBytes int
 	quiet     bool
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
@@ -222,6 +223,9 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 		if err := o.write(p, r.owner); err != nil {
 			failed = errors.Join(failed, err)
 		}
+	}
+	if r.push != nil {
+		failed = errors.Join(failed, r.push.push(context.Background(), p, counters.LostRingFull))
 	}
 	summary := agent.Summary{
 		DurationSeconds: duration.Seconds(),

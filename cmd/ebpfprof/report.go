@@ -67,6 +67,11 @@ func (r *recording) report(s agent.Summary, c loader.Counters) {
 			fmt.Fprintf(os.Stderr, "wrote %s%s\n", o.path, o.hint())
 		}
 	}
+	if r.push != nil {
+		if s := r.push.exporter.Status(); s.Pushed > 0 {
+			fmt.Fprintf(os.Stderr, "pushed %d profiles to %s\n", s.Pushed, s.URL)
+		}
+	}
 	if c.TargetsFull > 0 {
 		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", c.TargetsFull)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"sync/atomic"
 
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/config"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/service"
@@ -29,16 +30,18 @@ func newServiceIdentifier(fs proc.FS, rules *service.Rules) *serviceIdentifier {
 	return i
 }
 
-// identify decides about the process that had this number since startTicks. container is the container's full ID, or
-// "". ok is false if the process is gone: then nobody knows what it was.
-func (i *serviceIdentifier) identify(pid int, startTicks uint64) (id service.Identity, container string, ok bool) {
+// identity decides about the process that had this number since startTicks. It is an agent.Identifier.
+func (i *serviceIdentifier) identity(pid int, startTicks uint64) agent.Identity {
 	f, err := i.facts.Facts(pid)
 	if err != nil || f.StartTicks != startTicks {
-		return service.Identity{}, "", false
+		return agent.Identity{} // gone: nobody knows what it was
 	}
-	return i.rules.Load().Identify(service.Facts{
+	id := i.rules.Load().Identify(service.Facts{
 		Service: f.Service(), Executable: f.Executable, Comm: f.Comm, Cgroup: f.Cgroup,
 		ContainerID: f.ContainerID, ContainerName: f.ContainerName, Unit: f.Unit,
 		Namespace: f.Pod.Namespace, Pod: f.Pod.Name, PodUID: f.Pod.UID, PodContainer: f.Pod.Container,
-	}), f.ContainerID, true
+	})
+	return agent.Identity{
+		Service: id.Service, Labels: id.Labels, Container: f.ContainerID, Fraction: id.Fraction, Drop: id.Drop, OK: true,
+	}
 }

@@ -29,18 +29,18 @@ func TestServiceIdentifier(t *testing.T) {
 	}
 	i := rules("")
 	own, _ := fs.Service(pid)
-	if id, _, ok := i.identify(pid, p.StartTicks); !ok || id.Service != own || id.Service == "" || id.Fraction != 1 {
-		t.Errorf("without rules: %+v, %t, want %q", id, ok, own)
+	if id := i.identity(pid, p.StartTicks); !id.OK || id.Service != own || id.Service == "" || id.Fraction != 1 {
+		t.Errorf("without rules: %+v, want %q", id, own)
 	}
-	if id, _, ok := i.identify(pid, p.StartTicks+1); ok {
+	if id := i.identity(pid, p.StartTicks+1); id.OK {
 		t.Errorf("another process of the same number: %+v", id)
 	}
 	i.rules.Store(rules("services:\n- match: {executable: '(ebpfprof)[.]test$'}\n  name: 'our-$1'\n  sample: 0.5\n").rules.Load())
-	if id, _, ok := i.identify(pid, p.StartTicks); !ok || id.Service != "our-ebpfprof" || id.Fraction != 0.5 {
-		t.Errorf("with a rule: %+v, %t", id, ok)
+	if id := i.identity(pid, p.StartTicks); !id.OK || id.Service != "our-ebpfprof" || id.Fraction != 0.5 {
+		t.Errorf("with a rule: %+v, %t", id, id.OK)
 	}
 	i.rules.Store(rules("relabel_configs:\n- {action: drop, source_labels: [__meta_process_comm], regex: 'ebpfprof.*'}\n").rules.Load())
-	if id, _, ok := i.identify(pid, p.StartTicks); !ok || !id.Drop {
-		t.Errorf("dropped: %+v, %t", id, ok)
+	if id := i.identity(pid, p.StartTicks); !id.OK || !id.Drop {
+		t.Errorf("dropped: %+v, %t", id, id.OK)
 	}
 }

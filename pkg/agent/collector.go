@@ -153,6 +153,18 @@ func (o *CollectorOptions) defaults() {
 // Kind is the kind of the profiles: the event's name with _ for -.
 func (c *Collector) Kind() string { return c.kind }
 
+// Unit and Period are of the profiles' last sample type: what a value counts, and what one sample is worth.
+func (c *Collector) Unit() string {
+	unit, _ := unitOf(c.options.Event)
+	return unit.Unit
+}
+
+// Period is in Unit; 0 when samples are not periodic.
+func (c *Collector) Period() int64 {
+	_, period := unitOf(c.options.Event)
+	return period
+}
+
 // Reidentify makes the collector ask anew what every process belongs to, because the rules have changed. It takes effect
 // with the next window.
 func (c *Collector) Reidentify() { c.renew.Store(true) }

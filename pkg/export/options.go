@@ -141,6 +141,19 @@ func endpoint(server, path string) (*url.URL, error) {
 	return u, nil
 }
 
+// Check says what is wrong with options, and does nothing.
+func Check(o Options) error {
+	o.setDefaults()
+	if err := o.check(); err != nil {
+		return err
+	}
+	if _, err := endpoint(o.URL, ""); err != nil {
+		return err
+	}
+	_, err := o.client("check")
+	return err
+}
+
 func (o *Options) client(name string) (*http.Client, error) {
 	if err := o.HTTP.Validate(); err != nil {
 		return nil, fmt.Errorf("configure push over HTTP: %w", err)

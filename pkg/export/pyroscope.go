@@ -12,7 +12,7 @@ import (
 )
 
 // Fields of push/v1/push.proto and types/v1/types.proto (github.com/grafana/pyroscope, api/, Apache-2.0). They are
-// encoded by hand: the generated module would add 8 MB to the program (docs/adr/006-push.md).
+// encoded by hand: the generated module would add 8 MB to the program (docs/adr/007-push.md).
 const (
 	requestSeries             = 1
 	seriesLabel, seriesSample = 1, 2

@@ -12,9 +12,11 @@ const (
 
 	SamplesTotal
 	SamplesLostTotal
+	SamplesFilteredTotal
 	StacksTotal
 	FramesTotal
 	WindowsTotal
+	SinkDroppedIntervalsTotal
 	UnwindTablesTotal
 	ProfileSamplesTotal
 	ProfileSecondsTotal
@@ -75,12 +77,16 @@ var table = [count]Metric{
 		counter, []string{"kind", "result"}},
 	SamplesLostTotal: {"ebpfprof_samples_lost_total", "Events that hit a target and are in no profile, by reason.",
 		counter, []string{"kind", "reason"}},
+	SamplesFilteredTotal: {"ebpfprof_samples_filtered_total", "Events that rules left out: for some of them other samples stand (fraction), the others are of no target (rule).",
+		counter, []string{"kind", "reason"}},
 	StacksTotal: {"ebpfprof_stacks_total", "Delivered samples by how their user stack ended (complete, or why it is not).",
 		counter, []string{"kind", "end"}},
 	FramesTotal: {"ebpfprof_frames_total", "Addresses in delivered samples, by whether a function's name was found.",
 		counter, []string{"kind", "symbolized"}},
 	WindowsTotal: {"ebpfprof_windows_total", "Profiles of one series over one window of time that were built.",
 		counter, []string{"kind"}},
+	SinkDroppedIntervalsTotal: {"ebpfprof_sink_dropped_intervals_total", "Windows of all services that a part of the daemon (store, push) did not take, because it was slow or failed.",
+		counter, []string{"sink"}},
 	UnwindTablesTotal: {"ebpfprof_unwind_tables_total", "Unwind tables of object files, by what became of them (compiled, cached, failed, evicted, too_large).",
 		counter, []string{"result"}},
 	ProfileSamplesTotal: {"ebpfprof_profile_samples_total", "Samples in profiles; services beyond the first some hundred are service=\"other\".",

@@ -19,6 +19,12 @@ func allowedHosts(names []string) map[string]bool {
 	return hosts
 }
 
+// SetHosts replaces Options.Hosts. It may be called at any time.
+func (s *Server) SetHosts(names []string) {
+	hosts := allowedHosts(names)
+	s.hosts.Store(&hosts)
+}
+
 // hostName returns host without a port, brackets and a final dot, in lower case.
 func hostName(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -32,7 +38,7 @@ func hostName(host string) string {
 // (DNS rebinding) is not; an address cannot be made to point elsewhere.
 func (s *Server) knownHost(host string) bool {
 	name := hostName(host)
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") || s.hosts[name] {
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") || (*s.hosts.Load())[name] {
 		return true
 	}
 	_, err := netip.ParseAddr(name)

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
@@ -74,7 +75,7 @@ func (l Limits) withDefaults() Limits {
 // A Server answers the daemon's HTTP requests. It is safe for concurrent use.
 type Server struct {
 	o       Options
-	hosts   map[string]bool
+	hosts   atomic.Pointer[map[string]bool]
 	handler http.Handler
 	counts  counts
 
@@ -96,12 +97,13 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{
-		o: o, hosts: allowedHosts(o.Hosts), pageTemplate: newPageTemplate(),
+		o: o, pageTemplate: newPageTemplate(),
 		live:       make(chan struct{}, o.Limits.Live),
 		recordings: make(chan struct{}, o.Limits.Recordings),
 		queries:    make(chan struct{}, o.Limits.Queries),
 		stopping:   make(chan struct{}),
 	}
+	s.SetHosts(o.Hosts)
 	s.stop = onceClose(s.stopping)
 	s.handler = s.routes()
 	return s

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
+	"github.com/ebpfprof/ebpfprof/pkg/metrics"
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
+	"github.com/ebpfprof/ebpfprof/pkg/server"
+)
+
+// status is what the daemon says of itself.
+func (d *daemon) status() server.Status {
+	s := server.Status{
+		Version: readVersion().Version, Started: d.started, Ready: d.ready.Load(),
+		Kinds: d.kinds(), Push: d.push.status(), Config: d.configStatus(),
+	}
+	if !s.Ready {
+		s.Waiting = "the programs are not attached"
+	}
+	if counters, err := d.sampler.Counters(); err == nil {
+		o := agent.MeasureOverhead(counters.RunTime, d.sampler.KernelBytes())
+		s.Overhead = server.OverheadStatus{
+			KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,
+		}
+	}
+	if d.store != nil {
+		st := d.store.Status()
+		s.Store = &server.StoreStatus{
+			Bytes: st.Bytes, Files: st.Files, Series: st.Series, Oldest: st.Oldest, Newest: st.Newest, Paused: st.Paused,
+			Written: st.Written, Dropped: st.Dropped, Corrupt: st.Corrupt,
+		}
+	}
+	return s
+}
+
+// kinds are those that are sampled, and those that the history has besides.
+func (d *daemon) kinds() []server.KindStatus {
+	stats := d.collector.Stats()
+	kinds := []server.KindStatus{{
+		Name: stats.Kind, Unit: d.collector.Unit(), Period: d.collector.Period(), Active: d.ready.Load(),
+		Fired:   stats.Fired - sum(stats.Filtered), // what rules leave out is no target
+		Samples: stats.Samples, Lost: stats.Lost,
+	}}
+	if d.store == nil {
+		return kinds
+	}
+	for _, name := range d.store.Kinds() {
+		if name != stats.Kind {
+			kinds = append(kinds, server.KindStatus{Name: name})
+		}
+	}
+	return kinds
+}
+
+func sum(m map[string]uint64) (n uint64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// metrics are the rows that do not follow from status.
+func (d *daemon) metrics() metrics.Snapshot {
+	var m metrics.Snapshot
+	s := d.collector.Stats()
+	for reason, n := range s.Stacks.ByEnd {
+		m.Add(metrics.StacksTotal, float64(n), s.Kind, reason)
+	}
+	m.Add(metrics.FramesTotal, float64(s.Stacks.Symbolized), s.Kind, "true")
+	m.Add(metrics.FramesTotal, float64(s.Stacks.Frames-s.Stacks.Symbolized), s.Kind, "false")
+	m.Add(metrics.WindowsTotal, float64(s.Windows), s.Kind)
+	for reason, n := range s.Filtered {
+		m.Add(metrics.SamplesFilteredTotal, float64(n), s.Kind, reason)
+	}
+	for sink, n := range s.Sinks {
+		m.Add(metrics.SinkDroppedIntervalsTotal, float64(n.Dropped+n.Failed), sink)
+	}
+	for outcome, n := range map[string]int{
+		"compiled": s.Unwind.Compiled, "cached": s.Unwind.Cached, "failed": s.Unwind.Failed,
+		"evicted": s.Unwind.Evicted, "too_large": s.Unwind.TooLarge,
+	} {
+		m.Add(metrics.UnwindTablesTotal, float64(n), outcome)
+	}
+	d.totals.AddTo(&m)
+	return m
+}
+
+// count adds an interval to the totals of services.
+func (d *daemon) count(i *profile.Interval) {
+	now := time.Now()
+	for _, w := range i.Windows {
+		var samples, value int64
+		for _, s := range w.Profile.Sample {
+			samples += s.Value[0]
+			value += s.Value[len(s.Value)-1]
+		}
+		d.totals.Add(now, w.Kind, d.collector.Unit(), w.Service, samples, value)
+	}
+}
