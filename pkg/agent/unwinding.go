@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
@@ -167,9 +170,15 @@ func (u *unwinding) close(limit time.Duration) {
 	u.setting.Unlock()
 }
 
+// urgency is the nice value of compiling. It is short, and until it is done the stacks of a new program are not whole: on a
+// machine with many more runnable threads than CPUs that would take seconds.
+const urgency = -10
+
 func (u *unwinding) work() {
 	defer close(u.done)
 	defer u.wake.Broadcast()
+	runtime.LockOSThread()                              // never unlocked: the thread ends with the goroutine
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, urgency) // of this thread; without CAP_SYS_NICE it takes its turn
 	u.run(compileJob{})
 	for {
 		u.mu.Lock()

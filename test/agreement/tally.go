@@ -12,9 +12,9 @@ import (
 
 // A tally counts verdicts. What is not compared has a count as well.
 //
-// A backtrace of gdb's that, after the last frame on which both agree, has a frame in memory that is not executable is
-// wrong whatever is right: it is counted as astray, is not in the percentage, and is listed like any other disagreement. It is doubtful when ours is no
-// better by another measure.
+// A backtrace of gdb's that goes on in memory that is not executable is wrong whatever is right: it is counted as astray,
+// is not in the percentage, and is listed like any other disagreement. It is doubtful when ours is no better by another
+// measure.
 type tally struct {
 	name     string
 	exclude  *regexp.Regexp // names of threads; nil: none
@@ -70,10 +70,9 @@ func (t *tally) add(p pair) {
 		return
 	}
 	key := fmt.Sprintf("%s after %s", v, t.at(p.walk.user, agreed-1))
-	theirs := calls(p.thread.Frames)
-	if slices.ContainsFunc(theirs[min(agreed, len(theirs)):], func(addr uint64) bool { return !t.names.code(addr) }) {
+	if how := t.astrayAt(p, v, agreed); how != "" {
 		t.astray++
-		key += ", gdb astray"
+		key += ", " + how
 		if !t.called(p.walk.user, agreed) {
 			t.doubtful++
 			key += ", ours not all after calls"
@@ -91,6 +90,20 @@ func (t *tally) add(p pair) {
 		t.cases[key] = c
 	}
 	c.count++
+}
+
+// astrayAt says how gdb is wrong, "" if it may be right: the first of its frames that ours does not have is no code; or
+// ours ends where the table says that a thread's root is, as at Go's mstart, and gdb gets to what is no code later.
+func (t *tally) astrayAt(p pair, v verdict, agreed int) string {
+	noCode := func(addr uint64) bool { return !t.names.code(addr) }
+	rest := calls(p.thread.Frames)[min(agreed, len(p.thread.Frames)):]
+	switch {
+	case len(rest) > 0 && noCode(rest[0]):
+		return "gdb astray"
+	case v == ended && p.walk.certain && slices.ContainsFunc(rest, noCode):
+		return "a root by its rule, gdb astray later"
+	}
+	return ""
 }
 
 // called reports whether each frame from the first one that gdb does not have lies in a call. Go's root does not: a
