@@ -63,7 +63,7 @@ enum prof_record_type {
 /* Why the user part of a stack ended where it did. */
 enum prof_end {
 	PROF_END_COMPLETE = 0, /* at the root of the thread */
-	PROF_END_KERNEL_THREAD = 1, /* there is no user part */
+	PROF_END_NO_USER = 1, /* there is no user part: kernel threads, and in execve */
 	PROF_END_TRUNCATED = 2, /* more than PROF_MAX_DEPTH frames, and the root not known yet */
 	PROF_END_NO_UNWIND_INFO = 3, /* no plausible frame pointer and no other rule */
 	PROF_END_UNREADABLE = 4, /* stack memory not resident */

@@ -17,6 +17,7 @@ static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs
 	w->ip = regs->ip;
 	w->sp = regs->sp;
 	w->fp = regs->bp;
+	w->bx = regs->bx;
 }
 #define STACK_PADDING 0
 #else

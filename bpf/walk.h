@@ -55,6 +55,14 @@ static __always_inline int end_in(struct prof_place *p)
 	return p->vma.offset >> 56 == PROF_VMA_ANON ? PROF_END_JIT : PROF_END_NO_UNWIND_INFO;
 }
 
+/* In execve the old program's memory is gone, and the registers are not yet the new one's. */
+static __always_inline bool in_exec(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+}
+
 /* The end of a stack whose next address is in no executable mapping. */
 static __always_inline int end_outside(struct prof_scratch *s, struct prof_space *sp, int v)
 {
@@ -63,7 +71,7 @@ static __always_inline int end_outside(struct prof_scratch *s, struct prof_space
 	if (v == VMA_TABLE_FULL)
 		return PROF_END_MAPPINGS;
 	if (!s->sample.depth)
-		return PROF_END_NO_MAPPING;
+		return in_exec() ? PROF_END_NO_USER : PROF_END_NO_MAPPING;
 	if (!s->walk.now.ip) /* ends the stacks of some runtimes */
 		return PROF_END_COMPLETE;
 	/* The rule that gave this address was wrong. */
@@ -167,7 +175,7 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 	struct mm_struct *mm;
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
-		s->sample.end = PROF_END_KERNEL_THREAD;
+		s->sample.end = PROF_END_NO_USER;
 		return;
 	}
 	mm = BPF_CORE_READ(task, mm);

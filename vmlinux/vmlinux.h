@@ -228,6 +228,7 @@ struct task_struct {
 	u32 flags;
 	struct mm_struct *mm;
 	int pid, tgid;
+	unsigned int in_execve : 1;
 	u64 start_boottime;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;

@@ -193,7 +193,7 @@ func collect(t testing.TB, s *script, o CollectorOptions) (*Collector, func()) {
 }
 
 func threadSample(pid, tid int) *loader.Sample {
-	return &loader.Sample{PID: pid, TID: tid, StartNs: uint64(pid), Weight: 1, End: loader.EndKernelThread,
+	return &loader.Sample{PID: pid, TID: tid, StartNs: uint64(pid), Weight: 1, End: loader.EndNoUser,
 		Comm: fmt.Appendf(nil, "p%d", pid)}
 }
 

@@ -232,7 +232,7 @@ func (v *view) module(f frame) string {
 // marker is the frame that roots an incomplete stack.
 func (v *view) marker(end loader.End, last frame) string {
 	switch end {
-	case loader.EndComplete, loader.EndKernelThread:
+	case loader.EndComplete, loader.EndNoUser:
 		return ""
 	case loader.EndNoUnwindInfo:
 		return "[no unwind info: " + strings.Trim(v.module(last), "[]") + "]"

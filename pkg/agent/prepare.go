@@ -28,7 +28,7 @@ func (d *discovery) prepare(limit time.Duration, pids ...int) {
 		if err != nil {
 			continue // gone, or not ours to see
 		}
-		for _, e := range own {
+		for _, e := range append(own, d.fs.Needed(pid)...) {
 			d.announced(e)
 		}
 	}

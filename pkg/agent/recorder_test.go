@@ -124,7 +124,7 @@ func TestRecorderDoubtsCompleteStacks(t *testing.T) {
 	vma, addr := self(t)
 	r.File(loader.File{ID: vma.File, PID: os.Getpid(), Start: vma.Start, End: vma.End, Path: exePath(t)})
 	r.Sample(sampleOf(loader.EndComplete, []uint64{addr}, vma))
-	r.Sample(sampleOf(loader.EndKernelThread, nil))
+	r.Sample(sampleOf(loader.EndNoUser, nil))
 	_, stacks := r.Profile(time.Now(), time.Second)
 	if stacks.ByEnd["complete"] != 1 || stacks.ByEnd["no_unwind_info"] != 1 {
 		t.Errorf("stacks %v, want one complete (the kernel thread)", stacks.ByEnd)
@@ -158,7 +158,7 @@ func TestRecorderWithoutFile(t *testing.T) {
 func TestProcessesKeepReusedNumbersApart(t *testing.T) {
 	r := newTestRecorder()
 	defer r.Close()
-	a, b := sampleOf(loader.EndKernelThread, nil), sampleOf(loader.EndKernelThread, nil)
+	a, b := sampleOf(loader.EndNoUser, nil), sampleOf(loader.EndNoUser, nil)
 	b.StartNs = 6
 	if r.processes.add(a, 0) == r.processes.add(b, 0) {
 		t.Error("two processes under one number")

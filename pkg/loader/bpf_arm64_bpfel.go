@@ -56,7 +56,7 @@ type bpfProfEnd uint32
 
 const (
 	bpfProfEndPROF_END_COMPLETE       bpfProfEnd = 0
-	bpfProfEndPROF_END_KERNEL_THREAD  bpfProfEnd = 1
+	bpfProfEndPROF_END_NO_USER        bpfProfEnd = 1
 	bpfProfEndPROF_END_TRUNCATED      bpfProfEnd = 2
 	bpfProfEndPROF_END_NO_UNWIND_INFO bpfProfEnd = 3
 	bpfProfEndPROF_END_UNREADABLE     bpfProfEnd = 4

@@ -14,7 +14,7 @@ type End uint8
 // Ends of stacks.
 const (
 	EndComplete     = End(bpfProfEndPROF_END_COMPLETE)
-	EndKernelThread = End(bpfProfEndPROF_END_KERNEL_THREAD)
+	EndNoUser = End(bpfProfEndPROF_END_NO_USER)
 	EndTruncated    = End(bpfProfEndPROF_END_TRUNCATED)
 	EndNoUnwindInfo = End(bpfProfEndPROF_END_NO_UNWIND_INFO)
 	EndUnreadable   = End(bpfProfEndPROF_END_UNREADABLE)
@@ -28,7 +28,7 @@ const (
 // String is the reason's name in labels, summaries and metrics.
 func (e End) String() string {
 	switch e {
-	case EndComplete, EndKernelThread:
+	case EndComplete, EndNoUser:
 		return "complete"
 	case EndTruncated:
 		return "truncated"
@@ -51,7 +51,7 @@ func (e End) String() string {
 }
 
 // Complete reports whether nothing is missing.
-func (e End) Complete() bool { return e == EndComplete || e == EndKernelThread }
+func (e End) Complete() bool { return e == EndComplete || e == EndNoUser }
 
 // VMAKind says what a mapping maps.
 type VMAKind uint8
