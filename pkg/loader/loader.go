@@ -175,6 +175,7 @@ func (s *Sampler) Close() error {
 	if s.reader != nil {
 		s.reader.Close()
 	}
+	s.tables.waits.Wait()
 	s.coll.Close()
 	return nil
 }

@@ -14,7 +14,7 @@ type End uint8
 // Ends of stacks.
 const (
 	EndComplete     = End(bpfProfEndPROF_END_COMPLETE)
-	EndNoUser = End(bpfProfEndPROF_END_NO_USER)
+	EndNoUser       = End(bpfProfEndPROF_END_NO_USER)
 	EndTruncated    = End(bpfProfEndPROF_END_TRUNCATED)
 	EndNoUnwindInfo = End(bpfProfEndPROF_END_NO_UNWIND_INFO)
 	EndUnreadable   = End(bpfProfEndPROF_END_UNREADABLE)

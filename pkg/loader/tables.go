@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -45,7 +46,12 @@ type tables struct {
 	next    uint32   // the first that was not
 	nextID  uint32
 	bytes   int64
+	waits   sync.WaitGroup // calls that the kernel lets wait
+	waiting chan struct{}
 }
+
+// maxWaits bounds the threads that the kernel lets wait at once.
+const maxWaits = 16
 
 type table struct {
 	place uint32
@@ -55,7 +61,7 @@ type table struct {
 func (t *tables) init(coll *ebpf.Collection, inner *ebpf.MapSpec) {
 	t.outer, t.index, t.inner = coll.Maps[bpfMapTables], coll.Maps[bpfMapObjects], inner
 	t.change = coll.Variables[bpfVarTableGeneration]
-	t.held = map[FileID]table{}
+	t.held, t.waiting = map[FileID]table{}, make(chan struct{}, maxWaits)
 }
 
 // changed makes the walker look up again what it remembers of objects.
@@ -111,23 +117,59 @@ func (t *tables) enter(id FileID, m *ebpf.Map, o bpfProfObject, size int64) erro
 	}
 	t.nextID++
 	o.Table, o.Id = place, t.nextID
-	if err := t.outer.Put(place, uint32(m.FD())); err != nil {
+	if err := t.put(place, m); err != nil {
 		t.free = append(t.free, place)
 		return fmt.Errorf("enter unwind table: %w", err)
 	}
 	if err := t.index.Put(key(id), &o); err != nil {
-		_ = t.outer.Delete(place)
-		t.free = append(t.free, place)
+		t.drop(place)
 		return fmt.Errorf("enter unwind table: %w", err)
 	}
 	if replaces {
-		_ = t.outer.Delete(old.place) // a walk that has its place finds nothing, and goes on without a rule
-		t.free = append(t.free, old.place)
+		t.drop(old.place) // a walk that has its place finds nothing, and goes on without a rule
 		t.bytes -= old.bytes
 	}
 	t.held[id] = table{place, size}
 	t.bytes += size
 	return t.changed()
+}
+
+// put enters a table at a place. The kernel makes it visible at once, and then lets the caller wait for all programs that
+// may hold what was there before (maybe_wait_bpf_programs(), some 15 ms): nothing was, so we do not.
+func (t *tables) put(place uint32, m *ebpf.Map) error {
+	fd, done := uint32(m.FD()), make(chan error, 1)
+	t.waits.Go(func() { t.wait(func() { done <- t.outer.Put(place, fd) }) })
+	for {
+		select {
+		case err := <-done:
+			return err
+		default:
+		}
+		var id uint32
+		if t.outer.Lookup(place, &id) == nil && id != 0 {
+			return nil
+		}
+		time.Sleep(visibleInterval)
+	}
+}
+
+const visibleInterval = 20 * time.Microsecond
+
+// drop takes a table out, and makes its place free when no walk can hold it any more. mu is held.
+func (t *tables) drop(place uint32) {
+	t.waits.Go(func() {
+		t.wait(func() { _ = t.outer.Delete(place) })
+		t.mu.Lock() // not within wait: who holds it may be waiting for its turn there
+		defer t.mu.Unlock()
+		t.free = append(t.free, place)
+	})
+}
+
+// wait calls f, which the kernel lets wait, when it is its turn.
+func (t *tables) wait(f func()) {
+	t.waiting <- struct{}{}
+	defer func() { <-t.waiting }()
+	f()
 }
 
 func key(id FileID) *bpfProfFileId {
@@ -173,8 +215,7 @@ func (s *Sampler) EvictTables(limit int64) []FileID {
 		}
 		held := t.held[u.id]
 		_ = t.index.Delete(key(u.id))
-		_ = t.outer.Delete(held.place)
-		t.free = append(t.free, held.place)
+		t.drop(held.place)
 		t.bytes -= held.bytes
 		delete(t.held, u.id)
 		gone = append(gone, u.id)

@@ -125,10 +125,10 @@ func (s *librarySearch) find(name string, dirs []string) {
 		name, dirs = path.Base(name), []string{path.Dir(name)}
 	}
 	for _, dir := range dirs {
-		inside := path.Join("/", dir, name)
+		inside := resolveBelow(s.root, path.Join(dir, name))
 		file := s.root + inside
 		var st unix.Stat_t
-		if unix.Stat(file, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		if unix.Lstat(file, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 			continue
 		}
 		id := FileID{Dev: s.kernelDev, Ino: st.Ino, MtimeSec: st.Mtim.Sec}
@@ -139,4 +139,30 @@ func (s *librarySearch) find(name string, dirs []string) {
 		s.queue = append(s.queue, library{file, path.Dir(inside)})
 		return
 	}
+}
+
+// maxLinks is the kernel's own limit (MAXSYMLINKS).
+const maxLinks = 40
+
+// resolveBelow follows the symbolic links of a path as a process with this root would, and returns where it leads.
+func resolveBelow(root, name string) string {
+	done, rest := "/", name
+	for links := 0; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(strings.TrimLeft(rest, "/"), "/")
+		next := path.Join(done, part) // never above the root
+		target, err := os.Readlink(root + next)
+		if err != nil {
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return next
+		}
+		if path.IsAbs(target) {
+			done = "/"
+		}
+		rest = target + "/" + rest
+	}
+	return done
 }

@@ -1,7 +1,9 @@
 package proc
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -41,5 +43,28 @@ func TestNeeded(t *testing.T) {
 	}
 	if got := fs.Needed(1 << 30); got != nil {
 		t.Errorf("a process that is not there needs %v", got)
+	}
+}
+
+func TestResolveBelow(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "usr/lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{
+		"lib": "usr/lib", "usr/lib/a.so": "a.so.1", "usr/lib/abs.so": "/lib/a.so.1", "usr/lib/up.so": "../../../../etc/passwd",
+		"usr/lib/loop.so": "loop.so",
+	} {
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"/lib/a.so": "/usr/lib/a.so.1", "/lib/abs.so": "/usr/lib/a.so.1", "/lib/up.so": "/etc/passwd",
+		"/lib/loop.so": "/usr/lib/loop.so", "/no/such": "/no/such", "/lib//x": "/usr/lib/x",
+	} {
+		if got := resolveBelow(root, name); got != want {
+			t.Errorf("%s leads to %s, want %s", name, got, want)
+		}
 	}
 }
