@@ -40,6 +40,60 @@ static __always_inline int fp_step(struct prof_scratch *s)
 	return STEP_OK;
 }
 
+#if defined(__TARGET_ARCH_x86)
+/* Whether the eight bytes of code before a return address end in a call: E8 and FF /2 (Intel SDM, CALL). */
+static __always_inline bool ends_in_call(const u8 *b)
+{
+	if (b[3] == 0xe8)
+		return true;
+	return (b[6] == 0xff &&
+		((b[7] & 0xf8) == 0xd0 || (b[7] & 0xf8) == 0x10)) || /* register, [reg] */
+	       (b[5] == 0xff &&
+		((b[6] & 0xf8) == 0x50 || b[6] == 0x14)) || /* [reg+8 bits], [index] */
+	       (b[4] == 0xff && b[5] == 0x54) || /* [index+8 bits] */
+	       (b[2] == 0xff &&
+		((b[3] & 0xf8) == 0x90 || b[3] == 0x15)) || /* [reg+32 bits], [rip] */
+	       (b[1] == 0xff && b[2] == 0x94); /* [index+32 bits] */
+}
+
+/* In code of a file without a rule, before it has set up a frame or where it sets up none, as V8's handlers of bytecodes,
+ * the return address is on top of the stack and the frame pointer is the caller's. Without this the caller is missed. */
+__noinline int leaf_step(u32 n)
+{
+	struct prof_scratch *s = scratch();
+	struct prof_state *w;
+	struct prof_space *sp;
+	struct prof_place *p;
+	u8 code[8];
+	u64 ra;
+
+	sp = s ? space(s) : NULL;
+	if (!sp)
+		return STEP_NO_RULE;
+	w = &s->walk.now;
+	p = &sp->places[n & (PROF_VMAS - 1)];
+	if (!w->exact || p->vma.offset >> 56 != PROF_VMA_FILE)
+		return STEP_NO_RULE;
+	if (bpf_probe_read_user(&ra, sizeof(ra), (void *)w->sp) || !within(p, ra - sizeof(code)) ||
+	    !within(p, ra) ||
+	    bpf_probe_read_user(code, sizeof(code), (void *)(ra - sizeof(code))) ||
+	    !ends_in_call(code))
+		return STEP_NO_RULE;
+	w->ra_at = w->sp;
+	w->sp += sizeof(ra);
+	w->ip = ra;
+	w->exact = false;
+	s->sample.flags |= PROF_FLAG_GUESSED;
+	return STEP_OK;
+}
+#else
+/* The link register tells as much only before the first call of a function, and not whether that was. */
+static __always_inline int leaf_step(u32 n)
+{
+	return STEP_NO_RULE;
+}
+#endif
+
 /* Where the next frame is entered: after PROF_HALF frames, the later ones replace each other in turn. */
 static __always_inline u32 frame_place(struct prof_sample *sample)
 {
@@ -121,6 +175,8 @@ __noinline int walk_step(void)
 	step = rule ? cfi_step(s, rule) : STEP_NO_RULE;
 	if (step == STEP_ROOT)
 		s->sample.flags |= PROF_FLAG_CERTAIN;
+	else if (step == STEP_NO_RULE && leaf_step(n) == STEP_OK)
+		step = STEP_OK;
 	else if (step == STEP_NO_RULE)
 		step = fp_step(s);
 	if (step == STEP_OK)
