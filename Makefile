@@ -3,13 +3,16 @@ FUZZTIME ?= 20s
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VM_TEST = EBPFPROF_VM=1 go test -count=1 -v -timeout 20m -parallel 2 -run '$(or $(RUN),.)' ./test/vm
 
-.PHONY: build run screenshots test test-race test-vm check-core generate check-generated lint fuzz clean help
+.PHONY: build run once screenshots test test-race test-vm check-core generate check-generated lint fuzz clean help
 .DEFAULT_GOAL := build
 
 build: ## the static binary bin/ebpfprof; needs nothing but Go
 	CGO_ENABLED=0 go build -trimpath -o bin/ebpfprof ./cmd/ebpfprof
 
-run: build ## profile the whole machine for 10 s: a flamegraph, a pprof file and the top table
+run: build ## profile this machine always, until Ctrl-C: page at http://127.0.0.1:9780, history in /var/lib/ebpfprof
+	$(SUDO) bin/ebpfprof daemon
+
+once: build ## profile the whole machine for 10 s: a flamegraph, a pprof file and the top table
 	$(SUDO) bin/ebpfprof record -a -d 10s -o ebpfprof.svg -o ebpfprof.pb.gz -o ebpfprof.txt
 	@head -n 40 ebpfprof.txt
 	@echo "open ebpfprof.svg in a browser, or: go tool pprof -top ebpfprof.pb.gz"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/config"
+	"github.com/ebpfprof/ebpfprof/pkg/export"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
@@ -173,6 +174,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return d.collector.Run(running, starting{d.sampler, d.isReady})
 	})
 	group.Go(func() error { d.lookAfterRules(running); return nil })
+	defer d.startSelfProfile()()
 	go func() { _ = d.notify.watch(running, d.alive) }()
 	var store sync.WaitGroup
 	if d.store != nil {
@@ -197,6 +199,19 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// startSelfProfile begins the daemon's own profiles, if they are wanted, and returns what ends them.
+func (d *daemon) startSelfProfile() (end func()) {
+	if !d.config.Push.SelfProfile {
+		return func() {}
+	}
+	s, err := export.StartSelfProfile(export.SelfProfileOptions{Log: d.log}, d.push.add)
+	if err != nil {
+		d.log.Error("no profiles of the daemon itself", "error", err)
+		return func() {}
+	}
+	return func() { _ = s.Close() }
 }
 
 // A starting sampler tells when its events fire.

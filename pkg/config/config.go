@@ -65,6 +65,8 @@ type Store struct {
 type Push struct {
 	Pyroscope Target `yaml:"pyroscope"`
 	OTLP      Target `yaml:"otlp"`
+	// SelfProfile sends the Go runtime's own profiles of the daemon to the same servers.
+	SelfProfile bool `yaml:"self_profile"`
 }
 
 // A Target is one server that profiles are sent to. No field holds a secret: Validate refuses them.

@@ -11,7 +11,9 @@ const EnvPrefix = "EBPFPROF_"
 // Fields is the table of all keys, in the order of the documentation. The caller owns it.
 func Fields() []Field {
 	rows := slices.Concat(serverFields(), samplingFields(), storeFields(),
-		pushFields("pyroscope", "Pyroscope"), pushFields("otlp", "OTLP receiver"), serviceFields())
+		pushFields("pyroscope", "Pyroscope"), pushFields("otlp", "OTLP receiver"),
+		[]Field{{Key: "push.self_profile", Flag: "self-profile", Restart: true,
+			Doc: "send the daemon's own CPU and memory profiles there too, as the service ebpfprof"}}, serviceFields())
 	for i, f := range rows {
 		if f.Flag == "" {
 			rows[i].Flag = strings.NewReplacer(".", "-", "_", "-").Replace(f.Key)
@@ -66,8 +68,8 @@ func storeFields() []Field {
 	return []Field{
 		{Key: "store.enabled", Restart: true, Doc: "keep a history on disk"},
 		{Key: "store.dir", Flag: "store", Arg: "DIR", Restart: true, Doc: "directory of the history"},
-		{Key: "store.retention_age", Arg: "DURATION", Doc: "how long profiles are kept; 0: as long as their size allows"},
-		{Key: "store.retention_size", Arg: "SIZE", Doc: "how much disk profiles may take, the oldest go first; 0: any"},
+		{Key: "store.retention_age", Arg: "DURATION", Restart: true, Doc: "how long profiles are kept; 0: as long as their size allows"},
+		{Key: "store.retention_size", Arg: "SIZE", Restart: true, Doc: "how much disk profiles may take, the oldest go first; 0: any"},
 	}
 }
 
