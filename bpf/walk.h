@@ -56,9 +56,40 @@ static __always_inline bool ends_in_call(const u8 *b)
 	       (b[1] == 0xff && b[2] == 0x94); /* [index+32 bits] */
 }
 
-/* In code of a file without a rule, before it has set up a frame or where it sets up none, as V8's handlers of bytecodes,
- * the return address is on top of the stack and the frame pointer is the caller's. Without this the caller is missed. */
-__noinline int leaf_step(u32 n)
+#define LEAF_BYTES 4096 /* a function written in assembly is shorter */
+
+/* Whether a call before ra goes to the function of pc, as far as that can be told: straight, or through a PLT. */
+static __always_inline bool calls_here(const u8 *code, u64 ra, u64 pc)
+{
+	u64 to, slot;
+	s32 rel;
+	u8 stub[12];
+
+	if (code[3] != 0xe8)
+		return false;
+	__builtin_memcpy(&rel, code + 4, sizeof(rel));
+	to = ra + rel;
+	if (pc - to < LEAF_BYTES)
+		return true;
+	/* jmp *rel(%rip), with or without endbr64 before it */
+	if (bpf_probe_read_user(stub, sizeof(stub), (void *)to))
+		return false;
+	if (stub[0] == 0xff && stub[1] == 0x25) {
+		__builtin_memcpy(&rel, stub + 2, sizeof(rel));
+		slot = to + 6 + rel;
+	} else if (stub[0] == 0xf3 && stub[4] == 0xff && stub[5] == 0x25) {
+		__builtin_memcpy(&rel, stub + 6, sizeof(rel));
+		slot = to + 10 + rel;
+	} else {
+		return false;
+	}
+	return !bpf_probe_read_user(&to, sizeof(to), (void *)slot) && pc - to < LEAF_BYTES;
+}
+
+/* In code of a file without a rule that has set up no frame, such as a leaf in assembly, the return address is on top of
+ * the stack, and a frame pointer is the caller's: going by that would miss the caller. A word that only looks like a
+ * return address is taken (any) where the frame pointer leads nowhere. */
+__noinline int leaf_step(u32 n, bool any)
 {
 	struct prof_scratch *s = scratch();
 	struct prof_state *w;
@@ -75,9 +106,9 @@ __noinline int leaf_step(u32 n)
 	if (!w->exact || p->vma.offset >> 56 != PROF_VMA_FILE)
 		return STEP_NO_RULE;
 	if (bpf_probe_read_user(&ra, sizeof(ra), (void *)w->sp) || !within(p, ra - sizeof(code)) ||
-	    !within(p, ra) ||
-	    bpf_probe_read_user(code, sizeof(code), (void *)(ra - sizeof(code))) ||
-	    !ends_in_call(code))
+	    !within(p, ra) || bpf_probe_read_user(code, sizeof(code), (void *)(ra - sizeof(code))))
+		return STEP_NO_RULE;
+	if (!(any ? ends_in_call(code) : calls_here(code, ra, w->ip)))
 		return STEP_NO_RULE;
 	w->ra_at = w->sp;
 	w->sp += sizeof(ra);
@@ -88,11 +119,24 @@ __noinline int leaf_step(u32 n)
 }
 #else
 /* The link register tells as much only before the first call of a function, and not whether that was. */
-static __always_inline int leaf_step(u32 n)
+static __always_inline int leaf_step(u32 n, bool any)
 {
 	return STEP_NO_RULE;
 }
 #endif
+
+/* Goes to the caller without a rule. */
+static __always_inline int guess_step(struct prof_scratch *s, u32 n)
+{
+	int step;
+
+	if (leaf_step(n, false) == STEP_OK)
+		return STEP_OK;
+	step = fp_step(s); /* changes nothing unless it is OK */
+	if ((step == STEP_NO_RULE || step == STEP_ROOT) && leaf_step(n, true) == STEP_OK)
+		return STEP_OK;
+	return step;
+}
 
 /* Where the next frame is entered: after PROF_HALF frames, the later ones replace each other in turn. */
 static __always_inline u32 frame_place(struct prof_sample *sample)
@@ -175,10 +219,8 @@ __noinline int walk_step(void)
 	step = rule ? cfi_step(s, rule) : STEP_NO_RULE;
 	if (step == STEP_ROOT)
 		s->sample.flags |= PROF_FLAG_CERTAIN;
-	else if (step == STEP_NO_RULE && leaf_step(n) == STEP_OK)
-		step = STEP_OK;
 	else if (step == STEP_NO_RULE)
-		step = fp_step(s);
+		step = guess_step(s, n);
 	if (step == STEP_OK)
 		return 0;
 	if (step == STEP_ROOT)

@@ -2,27 +2,17 @@ package agent
 
 import (
 	"os"
-	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
 )
 
-const (
-	// busyKernel is how soon after a question another one makes it worth reading the whole table of the kernel: a question
-	// loads a program, some milliseconds, and live readers ask four times a second.
-	busyKernel = 5 * time.Second
-	// staleKernel is how old the table may be when it lacks a name: modules come and go.
-	staleKernel = time.Minute
-)
-
-// A kernelNamer names kernel addresses: by a program that asks the kernel, or, when it is asked often, by a table of
-// some three megabytes. The zero value is ready.
+// A kernelNamer names kernel addresses: by a program that asks the kernel, or, before 5.14, by the kernel's table, read
+// anew for each question, because modules come and go. The zero value is ready.
 type kernelNamer struct {
-	asked time.Time
-	table *symbolize.Kernel
-	read  time.Time
+	program *loader.KernelNamer
+	failed  bool // there is no program
 }
 
 func (k *kernelNamer) places(frames []frame) []*place {
@@ -40,11 +30,13 @@ func (k *kernelNamer) places(frames []frame) []*place {
 
 // names finds the names of addrs. Where nothing tells, frames keep their addresses.
 func (k *kernelNamer) names(addrs []uint64) func(i int) []profile.Frame {
-	now := time.Now()
-	often := now.Sub(k.asked) < busyKernel
-	k.asked = now
-	if k.table == nil && !often {
-		if names, _, err := loader.KernelNames(addrs); err == nil {
+	if k.program == nil && !k.failed {
+		var err error
+		k.program, err = loader.OpenKernelNamer()
+		k.failed = err != nil
+	}
+	if k.program != nil {
+		if names, _, err := k.program.Names(addrs); err == nil {
 			return func(i int) []profile.Frame {
 				if names[i] == "" {
 					return nil
@@ -53,23 +45,17 @@ func (k *kernelNamer) names(addrs []uint64) func(i int) []profile.Frame {
 			}
 		}
 	}
-	if k.table == nil || now.Sub(k.read) > staleKernel && k.lacks(addrs) {
-		k.read = now
-		k.table = readKernel()
+	if table := readKernel(); table != nil {
+		return func(i int) []profile.Frame { return table.Frames(addrs[i]) }
 	}
-	if k.table == nil {
-		return func(int) []profile.Frame { return nil }
-	}
-	return func(i int) []profile.Frame { return k.table.Frames(addrs[i]) }
+	return func(int) []profile.Frame { return nil }
 }
 
-func (k *kernelNamer) lacks(addrs []uint64) bool {
-	for _, a := range addrs {
-		if k.table.Frames(a) == nil {
-			return true
-		}
+func (k *kernelNamer) close() {
+	if k.program != nil {
+		k.program.Close()
+		k.program = nil
 	}
-	return false
 }
 
 func readKernel() *symbolize.Kernel {

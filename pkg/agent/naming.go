@@ -28,6 +28,12 @@ type namer struct {
 	stats   namingStats
 }
 
+// close releases indexes and the kernel's names. What is named later opens them again.
+func (n *namer) close() {
+	n.indexes.close()
+	n.kernel.close()
+}
+
 // namingStats says what naming cost.
 type namingStats struct {
 	looked time.Duration // looking names up

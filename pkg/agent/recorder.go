@@ -112,7 +112,7 @@ func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...
 	v := r.view(r.objects)
 	keys := v.sortedKeys(r.counts)
 	var n namer
-	defer n.indexes.close()
+	defer n.close()
 	n.name(v, stacksOf(keys))
 	b := profile.NewBuilder(builderOptions(r.event, start, duration, comments))
 	l := &locator{b: b}

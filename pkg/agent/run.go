@@ -42,6 +42,9 @@ func (c *Collector) Run(ctx context.Context, s Sampler) error {
 	c.finish()
 	c.flush(deadline, named, cancel)
 	c.discovery.close(max(0, time.Until(deadline)))
+	c.namer.mu.Lock()
+	c.namer.close()
+	c.namer.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("collect %s: %w", c.kind, err)
 	}

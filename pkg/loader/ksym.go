@@ -8,12 +8,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// KernelNames asks the kernel for the functions of kernel addresses. names[i] is "" for what has none; modules[i] is
-// "" for the kernel proper. It needs 5.14 (programs of type syscall); an error means that /proc/kallsyms must serve.
-func KernelNames(addrs []uint64) (names, modules []string, err error) {
+// A KernelNamer asks the kernel for the functions of kernel addresses. It is not safe for concurrent use.
+type KernelNamer struct {
+	coll    *ebpf.Collection
+	program *ebpf.Program
+	table   *ebpf.Map
+}
+
+// OpenKernelNamer loads the program that asks. It needs 5.14 (programs of type syscall); an error means that
+// /proc/kallsyms must serve.
+func OpenKernelNamer() (*KernelNamer, error) {
 	spec, err := loadBpf()
 	if err != nil {
-		return nil, nil, fmt.Errorf("read embedded programs: %w", err)
+		return nil, fmt.Errorf("read embedded programs: %w", err)
 	}
 	for name := range spec.Programs {
 		if name != bpfProgKsymNames {
@@ -28,14 +35,23 @@ func KernelNames(addrs []uint64) (names, modules []string, err error) {
 	spec.Variables = nil
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
-		return nil, nil, fmt.Errorf("load %s: %w", bpfProgKsymNames, err)
+		return nil, fmt.Errorf("load %s: %w", bpfProgKsymNames, err)
 	}
-	defer coll.Close()
-	program, table := coll.Programs[bpfProgKsymNames], coll.Maps[bpfMapKsyms]
-	room := int(table.MaxEntries())
+	return &KernelNamer{coll: coll, program: coll.Programs[bpfProgKsymNames], table: coll.Maps[bpfMapKsyms]}, nil
+}
+
+// Close releases the program.
+func (k *KernelNamer) Close() error {
+	k.coll.Close()
+	return nil
+}
+
+// Names returns for each address its function, "" for what is none, and its module, "" for the kernel proper.
+func (k *KernelNamer) Names(addrs []uint64) (names, modules []string, err error) {
+	room := int(k.table.MaxEntries())
 	for len(addrs) > 0 {
 		n := min(len(addrs), room)
-		if names, modules, err = appendNames(program, table, addrs[:n], names, modules); err != nil {
+		if names, modules, err = appendNames(k.program, k.table, addrs[:n], names, modules); err != nil {
 			return nil, nil, err
 		}
 		addrs = addrs[n:]

@@ -60,7 +60,12 @@ func TestKernelNames(t *testing.T) {
 	for i := 0; i < len(addrs); i += len(addrs) / 700 {
 		some = append(some, addrs[i])
 	}
-	names, modules, err := KernelNames(append(some, 0x1000))
+	namer, err := OpenKernelNamer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer namer.Close()
+	names, modules, err := namer.Names(append(some, 0x1000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +90,13 @@ func BenchmarkKernelNames(b *testing.B) {
 	for i := range addrs {
 		addrs[i] = 0xffffffff81000000 + uint64(i)*4096
 	}
+	namer, err := OpenKernelNamer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer namer.Close()
 	for b.Loop() {
-		if _, _, err := KernelNames(addrs); err != nil {
+		if _, _, err := namer.Names(addrs); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -114,7 +114,7 @@ func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPI
 
 // configure fits the object to one run: constants, map sizes, and no program or room that is not used.
 func configure(spec *ebpf.CollectionSpec, o Options) error {
-	delete(spec.Programs, bpfProgKsymNames) // see KernelNames
+	delete(spec.Programs, bpfProgKsymNames) // see KernelNamer
 	delete(spec.Maps, bpfMapKsyms)
 	if o.Filter.Kind != FilterProcess && o.Filter.Kind != FilterComm {
 		delete(spec.Programs, bpfProgTargetFork)

@@ -33,10 +33,10 @@ trap 'echo "$stats" >/proc/sys/kernel/bpf_stats_enabled; finish' EXIT
 echo 1 >/proc/sys/kernel/bpf_stats_enabled
 for hz in "${rates[@]}"; do
 	# The program's own figure, as the kernel counts it, is read just before the end.
-	(sleep $((seconds - 1)) && bpftool prog show name cpu_event >"$work/bpf") &
+	(sleep $((seconds - 1)) && program_cost "$(pgrep -nf "$ebpfprof record -a -F")" >"$work/bpf") &
 	run "$ebpfprof" record -a -F "$hz" -d "${seconds}s" -o "$work/p.pb.gz" --summary "$work/s.json" -q
 	wait $!
-	read -r ns count <<<"$(grep -oE 'run_time_ns [0-9]+ run_cnt [0-9]+' "$work/bpf" | awk '{ print $2, $4 }')"
+	read -r ns count <"$work/bpf"
 	line ebpfprof "$hz" "$user" "$sys" "$(calc "$ns / 1e9 * $seconds / ($seconds - 1)")" "$rss"
 	printf '%-18s          %s samples, %s lost, %s us per run of the program, kernel maps %s MiB\n' '' \
 		"$(json samples "$work/s.json")" "$(json ring_full "$work/s.json")" "$(calc "$ns / 1e3 / $count")" \

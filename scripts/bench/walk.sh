@@ -11,12 +11,6 @@ rates=("${@:-99}")
 (($# > 0)) || rates=(99 997)
 depth=${DEPTH:-30}
 
-# program_cost PID: nanoseconds and runs so far of the process's perf_event programs (BPF_PROG_TYPE 7).
-program_cost() {
-	cat /proc/"$1"/fdinfo/* 2>/dev/null | awk '$1 == "prog_type:" { is = $2 == 7 }
-		is && $1 == "run_time_ns:" { ns += $2 } is && $1 == "run_cnt:" { n += $2 } END { print ns + 0, n + 0 }'
-}
-
 gcc -O2 -fomit-frame-pointer -o "$work/deep" internal/target/testdata/recursion.c
 n=$(nproc)
 for ((i = 0; i < n; i++)); do
