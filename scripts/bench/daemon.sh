@@ -69,11 +69,9 @@ cost() {
 $after"
 }
 
-start=$(date +%s%N)
 "$ebpfprof" daemon --listen "$address" --store "$work/store" --unwind-cache "$work/unwind" 2>"$work/log" &
 daemon=$!
 until curl -sf "http://$address/ready" >/dev/null; do sleep 0.01; done
-echo "ready after $((($(date +%s%N) - start) / 1000000)) ms"
 sleep 22
 cost 'no reader'
 curl -sN "http://$address/api/v1/live?kind=cpu" -o /dev/null &
@@ -81,7 +79,6 @@ load+=($!)
 sleep 2
 cost 'with a live reader'
 curl -s "http://$address/metrics" | grep -E '^ebpfprof_(memory_bytes|samples_total|samples_lost_total|store_bytes)'
-start=$(date +%s%N)
 kill -TERM "$daemon"
 wait "$daemon"
-echo "stopped after $((($(date +%s%N) - start) / 1000000)) ms"
+grep -oE 'msg=(ready|stopped).*' "$work/log" # by its own clock: this script, too, waits for a CPU
