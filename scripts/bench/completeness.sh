@@ -29,7 +29,7 @@ show() {
 	local samples complete
 	samples=$(json samples "$work/s.json") complete=$(json complete "$work/s.json")
 	printf '%-9s %-4s %6s samples  %7s %% complete ' "$1" "$run" "$samples" "$(calc "100 * $complete / ($samples + 1e-9)")"
-	grep -A12 '"stacks"' "$work/s.json" | grep -oE '"[a-z_]+": [1-9][0-9]*' | grep -v complete | tr -d '"' | tr '\n' ' ' || true
+	grep -A12 '"stacks"' "$work/s.json" | grep -oE '"[a-z_]+": [1-9][0-9]*' | grep -vE 'complete|total|symbolized' | tr -d '"' | tr '\n' ' ' || true
 	printf '\n'
 	grep -oE '^[^;]*;\[no [^]]*\];[^;]*' "$work/p.folded" | sed 's/^[^;]*;//' | sort | uniq -c | sort -rn | head -2 |
 		sed 's/^/             /' || true

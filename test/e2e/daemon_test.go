@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -153,7 +154,7 @@ func TestDaemon(t *testing.T) {
 
 	for path, want := range map[string]string{
 		"/": service, "/healthz": "", "/api/v1/kinds": "cpu", "/api/v1/services?kind=cpu": service,
-		"/api/v1/timeline?kind=cpu&from=now-1m&to=now": "bucket_seconds",
+		"/api/v1/timeline?kind=cpu&from=now-1m&to=now":                                      "bucket_seconds",
 		"/api/v1/profile?kind=cpu&from=now-1m&to=now&format=folded&service=" + service:      ";descend;descend;",
 		"/api/v1/profile?kind=cpu&from=now-1m&to=now&format=svg&service=" + service:         "<svg",
 		"/api/v1/profile?kind=cpu&from=now-1m&to=now&format=speedscope&service=" + service:  "descend",
@@ -167,6 +168,7 @@ func TestDaemon(t *testing.T) {
 			t.Errorf("GET %s: %d, want 200 and %q in it:\n%.300s", path, code, want, body)
 		}
 	}
+	d.checkDocumented(service)
 	if code, body := d.get("/api/v1/profile?kind=cpu&from=yesterday"); code != http.StatusBadRequest || !bytes.Contains(body, []byte("from")) {
 		t.Errorf("a wrong parameter: %d %s, want 400 and its name", code, body)
 	}
@@ -177,6 +179,54 @@ func TestDaemon(t *testing.T) {
 	d.stop()
 	t.Logf("stopped in %s", time.Since(before))
 	d.checkLastWindow(before)
+}
+
+// checkDocumented makes every call that the daemon's own document names.
+func (d *daemon) checkDocumented(service string) {
+	d.t.Helper()
+	_, body := d.get("/api/v1/openapi.json")
+	var document struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]any
+		}
+	}
+	if err := json.Unmarshal(body, &document); err != nil || len(document.Paths) < 10 {
+		d.t.Fatalf("openapi.json names %d paths: %v", len(document.Paths), err)
+	}
+	for path, methods := range document.Paths {
+		for method, call := range methods {
+			d.checkCall(strings.ToUpper(method), strings.ReplaceAll(path, "{service}", service), call.Responses)
+		}
+	}
+}
+
+// checkCall makes one call, and wants the first of its documented answers: 200 where there is one.
+func (d *daemon) checkCall(method, path string, documented map[string]any) {
+	d.t.Helper()
+	want := http.StatusOK
+	if _, ok := documented["200"]; !ok {
+		want = http.StatusNotFound // what is not built yet
+	}
+	if strings.HasSuffix(path, "/profile") && strings.HasPrefix(path, "/pprof/") {
+		path += "?seconds=1"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, d.url+path, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		d.t.Errorf("%s %s: %v", method, path, err)
+		return
+	}
+	defer answer.Body.Close()
+	begin := make([]byte, 16) // of a stream there is no end
+	n, _ := io.ReadFull(answer.Body, begin)
+	if answer.StatusCode != want || n == 0 && path != "/healthz" {
+		d.t.Errorf("%s %s: %d and %d bytes, want %d and some", method, path, answer.StatusCode, n, want)
+	}
 }
 
 // checkConservation: what fired is delivered or lost.
