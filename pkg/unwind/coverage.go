@@ -9,11 +9,12 @@ const (
 	SourceDebugFrame
 	SourcePLT
 	SourceEntry
+	SourceV8
 	sources
 )
 
 func (s Source) String() string {
-	return [...]string{".gopclntab", ".eh_frame", ".debug_frame", ".plt", "entry", "unknown"}[min(s, sources)]
+	return [...]string{".gopclntab", ".eh_frame", ".debug_frame", ".plt", "entry", "V8's symbols", "unknown"}[min(s, sources)]
 }
 
 // Gap is why code that is described has no rule.

@@ -13,7 +13,7 @@ import (
 // The encoded form of a table: this line, a header, the rules as Rule.Encode lays them out, the rows as 4 bytes of PC and
 // 2 of rule, and a CRC-32C of all before it. Little endian. A change of rules or of what Compile makes of a file needs
 // another number in the line.
-const encodedMagic = "ebpfprof unwind 1\n"
+const encodedMagic = "ebpfprof unwind 3\n"
 
 type encodedHeader struct {
 	Arch  uint8

@@ -111,7 +111,7 @@ func Compile(r io.ReaderAt, size int64, o Options) (*Table, error) {
 	o = o.normalized()
 	t := &Table{Arch: f.arch, Base: f.base()}
 	in := newInterner(o.MaxRules)
-	sources := []func(*image, *builder){goRows, ehFrameRows, debugFrameRows, pltRows, entryRows}
+	sources := []func(*image, *builder){goRows, ehFrameRows, debugFrameRows, pltRows, entryRows, v8Rows}
 	for i, compile := range sources {
 		b := newBuilder(f, in, t.rows, o)
 		compile(f, b)
