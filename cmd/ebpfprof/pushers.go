@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -28,26 +29,24 @@ type pusher struct {
 	*export.Exporter
 }
 
-// pushTargets names the targets of a configuration and what makes their exporters.
-func pushTargets(c config.Push) []struct {
+// A destination is a target of a configuration and what makes its exporter.
+type destination struct {
 	name   string
 	target config.Target
 	open   func(export.Options) (*export.Exporter, error)
-} {
-	return []struct {
-		name   string
-		target config.Target
-		open   func(export.Options) (*export.Exporter, error)
-	}{
+}
+
+func destinations(c config.Push) []destination {
+	return []destination{
 		{"pyroscope", c.Pyroscope, export.NewPyroscope},
 		{"otlp", c.OTLP, export.NewOTLP},
 	}
 }
 
 // configure puts targets in force. One that changed is closed first, with what it could not send in its spool, where the
-// new one finds it. On error those that worked stay.
+// new one finds it. On error the others are in force all the same.
 func (p *pushers) configure(c config.Push) error {
-	for _, t := range pushTargets(c) {
+	for _, t := range destinations(c) {
 		if t.target.URL == "" {
 			continue
 		}
@@ -58,7 +57,8 @@ func (p *pushers) configure(c config.Push) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var list []*pusher
-	for _, t := range pushTargets(c) {
+	var failed error
+	for _, t := range destinations(c) {
 		old := p.find(t.name)
 		if old != nil && reflect.DeepEqual(old.target, t.target) {
 			list = append(list, old)
@@ -74,8 +74,8 @@ func (p *pushers) configure(c config.Push) error {
 		}
 		e, err := t.open(exportOptions(t.target, p.log))
 		if err != nil {
-			p.list = list
-			return pushError(t.name, err)
+			failed = errors.Join(failed, pushError(t.name, err))
+			continue
 		}
 		go func() {
 			if err := e.Run(context.Background()); err != nil {
@@ -85,7 +85,7 @@ func (p *pushers) configure(c config.Push) error {
 		list = append(list, &pusher{t.name, t.target, e})
 	}
 	p.list = list
-	return nil
+	return failed
 }
 
 func (p *pushers) find(name string) *pusher {
