@@ -102,11 +102,7 @@ type service struct {
 }
 
 func (s *Server) services(w http.ResponseWriter, r *http.Request, p params) error {
-	kind, err := p.kind(s.o.Status())
-	if err != nil {
-		return err
-	}
-	from, to, err := p.span("", p.now, time.Hour)
+	kind, from, to, err := p.kindAndSpan(s.o.Status())
 	if err != nil {
 		return err
 	}
@@ -154,11 +150,7 @@ func labelKey(labels map[string]string) string {
 const maxBuckets = 2000
 
 func (s *Server) timeline(w http.ResponseWriter, r *http.Request, p params) error {
-	kind, err := p.kind(s.o.Status())
-	if err != nil {
-		return err
-	}
-	from, to, err := p.span("", p.now, time.Hour)
+	kind, from, to, err := p.kindAndSpan(s.o.Status())
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,15 @@ func (p params) integer(name string, fallback, least, most int) (int, error) {
 	return n, nil
 }
 
+// kindAndSpan returns what series are listed by: the last hour by default.
+func (p params) kindAndSpan(s Status) (kind KindStatus, from, to time.Time, err error) {
+	if kind, err = p.kind(s); err != nil {
+		return kind, from, to, err
+	}
+	from, to, err = p.span("", p.now, time.Hour)
+	return kind, from, to, err
+}
+
 // choice returns one of the values, the first by default.
 func (p params) choice(name string, values ...string) (string, error) {
 	s := p.Get(name)
