@@ -73,7 +73,7 @@ static u64 rate[ID_MAX] = {
 	[ID_L1I_LOAD] = 400000000,
 	[ID_L1I_MISS] = 4000000,
 };
-static int nrate;
+static int nrate = ID_MAX; /* so that reading the parameter gives all of them */
 module_param_array(rate, ullong, &nrate, 0644);
 static int ncounters = 8;
 module_param(ncounters, int, 0644);
@@ -125,7 +125,7 @@ static struct fake_event *fake_of(struct perf_event *e)
 
 static bool counts_by_time(struct task_struct *task)
 {
-	size_t n = strnlen(exact, sizeof(exact));
+	size_t n = strcspn(exact, "\n"); /* of what echo writes */
 
 	return !is_idle_task(task) && (!n || strncmp(task->comm, exact, n));
 }

@@ -6,12 +6,12 @@
 // are "ID:N,ID:N", or "-" for none. "wait": begins when a line comes on the standard input.
 //
 // Prints "ready" when it could begin, and at the end "injected ID N" for each id, all threads together.
+#include "spend.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
-#include "spend.h"
 
 #define IDS 64
 #define THREADS 16

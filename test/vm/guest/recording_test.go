@@ -38,20 +38,31 @@ type stack struct {
 type recording struct {
 	exit    int
 	stdout  string
+	fired   int64
 	samples int64
 	from    time.Duration // on the monotonic clock: when sampling began,
 	to      time.Duration // and when it ended
 	stacks  []stack
 }
 
-// record runs `ebpfprof record` and checks what holds of every recording: nothing is
-// lost without being counted, and the files agree with each other.
+// record records CPU time at 99 Hz.
 func record(t *testing.T, args ...string) recording {
+	t.Helper()
+	r := recordEvent(t, "cpu", append([]string{"-F", "99"}, args...)...)
+	if n := r.count(func(stack) bool { return true }); n != r.samples {
+		t.Errorf("the folded file has %d samples, the summary %d", n, r.samples)
+	}
+	return r
+}
+
+// recordEvent runs `ebpfprof record` and checks what holds of every recording: nothing
+// is lost without being counted, and the parts of the summary agree with each other.
+func recordEvent(t *testing.T, event string, args ...string) recording {
 	t.Helper()
 	dir := t.TempDir()
 	folded, sum := filepath.Join(dir, "out.folded"), filepath.Join(dir, "summary.json")
 	began := monotonic(t)
-	exit, stdout, stderr := run(t, append([]string{"record", "-F", "99", "-o", folded, "--summary", sum}, args...)...)
+	exit, stdout, stderr := run(t, append([]string{"record", "-o", folded, "--summary", sum}, args...)...)
 	mayLack(t, exit, stderr)
 	data, err := os.ReadFile(sum)
 	if err != nil {
@@ -62,30 +73,27 @@ func record(t *testing.T, args ...string) recording {
 		t.Fatalf("summary: %v\n%s", err, data)
 	}
 	t.Logf("summary: %s", strings.Join(strings.Fields(string(data)), " "))
-	cpu, ok := s.Events["cpu"]
+	e, ok := s.Events[event]
 	if !ok {
-		t.Fatalf("summary without the event cpu: %s", data)
+		t.Fatalf("summary without the event %s: %s", event, data)
 	}
-	lost, stacks := total(cpu.Lost), total(cpu.Stacks)
-	if cpu.Fired != cpu.Samples+lost || cpu.Samples != stacks || cpu.Samples == 0 {
-		t.Errorf("fired %d, samples %d, lost %d, stacks %d", cpu.Fired, cpu.Samples, lost, stacks)
+	lost, stacks := total(e.Lost), total(e.Stacks)
+	if e.Fired != e.Samples+lost || e.Samples != stacks || e.Samples == 0 {
+		t.Errorf("fired %d, samples %d, lost %d, stacks %d", e.Fired, e.Samples, lost, stacks)
 	}
 	if lost != 0 {
-		t.Errorf("lost %v", cpu.Lost)
+		t.Errorf("lost %v", e.Lost)
 	}
 	if s.CPUs != 2 {
 		t.Errorf("cpus = %d, the guest has 2", s.CPUs)
 	}
-	r := recording{exit: exit, stdout: stdout, samples: cpu.Samples}
+	r := recording{exit: exit, stdout: stdout, fired: e.Fired, samples: e.Samples}
 	r.from = began + time.Duration(s.Start*float64(time.Second))
 	r.to = r.from + time.Duration(s.Seconds*float64(time.Second))
 	if data, err = os.ReadFile(folded); err != nil {
 		t.Fatal(err)
 	}
 	r.stacks = parseFolded(t, string(data))
-	if n := r.count(func(stack) bool { return true }); n != cpu.Samples {
-		t.Errorf("the folded file has %d samples, the summary %d", n, cpu.Samples)
-	}
 	return r
 }
 

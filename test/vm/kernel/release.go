@@ -16,6 +16,7 @@ type Release struct {
 	Arch     string // amd64, arm64
 	Required bool   // the matrix fails if the archive has none
 	MayLack  bool   // ebpfprof need not work on it, but must say what is missing
+	Modules  bool   // its headers build modules with bookworm's compiler and libc
 
 	suite   string         // of Debian's archive
 	pattern *regexp.Regexp // matches the names of its packages whole
@@ -25,16 +26,16 @@ type Release struct {
 // bullseye's support has ended. Backports come and go.
 func Releases() []Release {
 	return []Release{
-		{"6.1", "6.1", "amd64", true, false, "bookworm-security",
+		{"6.1", "6.1", "amd64", true, false, true, "bookworm-security",
 			regexp.MustCompile(`^linux-image-6\.1\.0-\d+-cloud-amd64$`)},
-		{"6.12", "6.12", "amd64", true, false, "bookworm-security",
+		{"6.12", "6.12", "amd64", true, false, true, "bookworm-security",
 			regexp.MustCompile(`^linux-image-6\.12\.\d+\+deb12-cloud-amd64$`)},
-		{"6.12-arm64", "6.12", "arm64", true, false, "bookworm-security",
+		{"6.12-arm64", "6.12", "arm64", true, false, false, "bookworm-security",
 			regexp.MustCompile(`^linux-image-6\.12\.\d+\+deb12-cloud-arm64$`)},
 		// Since 6.19 the image itself is in linux-binary-*.
-		{"7", "7", "amd64", false, false, "trixie-backports",
+		{"7", "7", "amd64", false, false, false, "trixie-backports",
 			regexp.MustCompile(`^linux-(binary|image)-7[0-9.]*\+deb13-cloud-amd64$`)},
-		{"5.10", "5.10", "amd64", false, true, "bullseye-security",
+		{"5.10", "5.10", "amd64", false, true, true, "bullseye-security",
 			regexp.MustCompile(`^linux-image-5\.10\.0-\d+-cloud-amd64$`)},
 	}
 }

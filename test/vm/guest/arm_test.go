@@ -1,0 +1,60 @@
+package guest
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// needARMPMU skips a test where no armv8 PMU is driven by its real driver.
+func needARMPMU(t *testing.T) {
+	t.Helper()
+	needGuest(t)
+	if runtime.GOARCH != "arm64" {
+		t.Skip("runs in the arm64 guest")
+	}
+	const devices = "/sys/bus/event_source/devices/"
+	if found, _ := filepath.Glob(devices + "armv8*"); len(found) == 0 {
+		all, _ := filepath.Glob(devices + "*")
+		t.Fatalf("the guest has no armv8 PMU, only %v", all)
+	}
+}
+
+// TestARMRecord: cycles of the emulated CPU overflow in the driver's own interrupt, in
+// the functions that use the CPU.
+func TestARMRecord(t *testing.T) {
+	needARMPMU(t)
+	start(t, csplit)
+	start(t, gosplit)
+	r := recordEvent(t, "cycles", "-e", "cycles:5000000", "-a", "-d", "4s")
+	if r.exit != 0 {
+		t.Errorf("exit %d", r.exit)
+	}
+	for _, pair := range [][2]string{{"spend_most", "spend_rest"}, {"main.spendMost", "main.spendRest"}} {
+		most, rest := r.in(pair[0]), r.in(pair[1])
+		if most+rest < 100 {
+			t.Errorf("%s and %s: %d samples", pair[0], pair[1], most+rest)
+			continue
+		}
+		near(t, "share of "+pair[0], float64(most)/float64(most+rest), 0.7, 0.15)
+	}
+}
+
+// TestARMTotal: what is sampled of a command is its CPU time at the emulated CPU's one
+// cycle a nanosecond.
+func TestARMTotal(t *testing.T) {
+	needARMPMU(t)
+	const period = 2_000_000
+	r := recordEvent(t, "cycles", "-e", fmt.Sprintf("cycles:%d", period), "--", csplit, "exit", "0", "3")
+	near(t, "cycles", float64(r.samples)*period, cpuSeconds(t, r.stdout)*1e9, 0.05)
+}
+
+// TestARMLacks: no cache event exists there, and record says so.
+func TestARMLacks(t *testing.T) {
+	needARMPMU(t)
+	exit, _, stderr := run(t, "record", "-e", "cache-misses:1000", "-d", "1s", "-o", "/tmp/misses.folded")
+	if exit != exitLacking || stderr == "" {
+		t.Errorf("exit %d, want %d and a reason: %s", exit, exitLacking, stderr)
+	}
+}
