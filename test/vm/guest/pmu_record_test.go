@@ -127,8 +127,7 @@ func TestPMURecordTargets(t *testing.T) {
 // within 2 %. The counter is the kernel's own, on the same process.
 func TestPMURecordTotal(t *testing.T) {
 	needPMU(t)
-	i := injector{cpus: "0,1", rounds: 10000, pause: 100 * time.Microsecond}
-	w := i.start(t, "")
+	w := spinning(10000).start(t, "")
 	misses := mustOpen(t, pmuEvents()[3], unix.PerfBitInherit, w.cmd.Process.Pid, -1, -1, 0)
 	ended := make(chan missRecording, 1)
 	go func() { ended <- recordMisses(t, "-p", fmt.Sprint(w.cmd.Process.Pid), "-d", "20s") }()
