@@ -86,7 +86,7 @@ func boot(t *testing.T, machine vm.Machine, image kernel.Image, p *programs, pay
 		var serial bytes.Buffer
 		bootErr = machine.Boot(t.Context(), &serial)
 		log = strings.ReplaceAll(serial.String(), "\r", "")
-		if bootErr == nil && strings.Contains(log, vm.DoneLine) || strings.Contains(log, "exit=1 ") {
+		if bootErr == nil && strings.Contains(log, vm.DoneLine) {
 			break
 		}
 		if attempt == 0 {

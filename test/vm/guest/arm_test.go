@@ -1,7 +1,9 @@
 package guest
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -48,6 +50,33 @@ func TestARMTotal(t *testing.T) {
 	const period = 2_000_000
 	r := recordEvent(t, "cycles", "-e", fmt.Sprintf("cycles:%d", period), "--", csplit, "exit", "0", "3")
 	near(t, "cycles", float64(r.samples)*period, cpuSeconds(t, r.stdout)*1e9, 0.05)
+}
+
+// TestARMStat: a command's cycles are its CPU time, and an event that does not exist has
+// a reason and no number.
+func TestARMStat(t *testing.T) {
+	needARMPMU(t)
+	needStat(t)
+	exit, stdout, _ := run(t, "stat", "--json", "-e", "cycles,task-clock,cache-misses", "-o", "/tmp/stat.json", "--", csplit, "exit", "0", "2")
+	if exit != exitLacking {
+		t.Errorf("exit %d with an event that cannot be counted, want %d", exit, exitLacking)
+	}
+	data, err := os.ReadFile("/tmp/stat.json")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stdout)
+	}
+	var r statReport
+	if err := json.Unmarshal(data, &r); err != nil {
+		t.Fatalf("%v\n%s", err, data)
+	}
+	cycles, clock, misses := r.Events["cycles"], r.Events["task-clock"], r.Events["cache-misses"]
+	if cycles.Value == nil || clock.Value == nil {
+		t.Fatalf("no cycles or no task-clock:\n%s", data)
+	}
+	near(t, "cycles in a nanosecond", float64(*cycles.Value)/float64(*clock.Value), 1, 0.02)
+	if misses.Value != nil || misses.Error == "" {
+		t.Errorf("cache misses, which do not exist here:\n%s", data)
+	}
 }
 
 // TestARMLacks: no cache event exists there, and record says so.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -73,5 +74,22 @@ func TestStoreWithoutAnArchive(t *testing.T) {
 	}
 	if got, err := store.Image(ctx, release); err != nil || got.Package != want.Package {
 		t.Errorf("Image: %+v, %v; want the one in the folder", got, err)
+	}
+}
+
+// TestHeaderNames reads what apt-cache depends says of three generations of packages.
+func TestHeaderNames(t *testing.T) {
+	for _, c := range []struct{ depends, want string }{
+		{"linux-headers-6.1.0-56-cloud-amd64\n  Depends: linux-headers-6.1.0-56-common\n  Depends: linux-kbuild-6.1\n" +
+			"  Depends: linux-compiler-gcc-12-x86\n", "linux-headers-6.1.0-56-common linux-kbuild-6.1"},
+		{"linux-headers-6.12.117+deb12-cloud-amd64\n  Depends: linux-base\n  Depends: linux-headers-6.12.117+deb12-common\n" +
+			" |Depends: linux-image-6.12.117+deb12-cloud-amd64\n  Depends: linux-image-6.12.117+deb12-cloud-amd64-unsigned\n" +
+			"  Depends: linux-kbuild-6.12.117+deb12\n  Depends: <gcc-12>\n",
+			"linux-headers-6.12.117+deb12-common linux-kbuild-6.12.117+deb12"},
+		{"", ""},
+	} {
+		if got := strings.Join(headerNames(c.depends), " "); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
