@@ -23,14 +23,19 @@ const referencePages = 64 // of records: 16,384 samples, not read before the end
 // startReference counts on every CPU until the test ends.
 func startReference(t *testing.T, cpus int) *reference {
 	t.Helper()
+	return startReferenceOf(t, cpus, unix.PerfEventAttr{
+		Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_CPU_CLOCK, Sample: hz, Bits: unix.PerfBitFreq,
+	})
+}
+
+// startReferenceOf is startReference for another event.
+func startReferenceOf(t *testing.T, cpus int, attr unix.PerfEventAttr) *reference {
+	t.Helper()
+	attr.Sample_type, attr.Clockid = unix.PERF_SAMPLE_TIME, unix.CLOCK_MONOTONIC
+	attr.Bits |= unix.PerfBitUseClockID
+	attr.Size = uint32(unsafe.Sizeof(attr))
 	r := &reference{}
 	for cpu := range cpus {
-		attr := unix.PerfEventAttr{
-			Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_CPU_CLOCK, Sample: hz,
-			Sample_type: unix.PERF_SAMPLE_TIME, Bits: unix.PerfBitFreq | unix.PerfBitUseClockID,
-			Clockid: unix.CLOCK_MONOTONIC,
-		}
-		attr.Size = uint32(unsafe.Sizeof(attr))
 		fd, err := unix.PerfEventOpen(&attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 		if err != nil {
 			t.Fatalf("open the reference clock of CPU %d: %v", cpu, err)
