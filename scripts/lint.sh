@@ -28,7 +28,7 @@ c_formatted() {
 		echo "no clang-format: run scripts/install-deps.sh lint" >&2
 		return 1
 	}
-	find bpf vmlinux test -name '*.[ch]' -print0 | xargs -0 "$tool" --dry-run -Werror
+	find bpf vmlinux test internal/fakepmu -name '*.[ch]' -print0 | xargs -0 "$tool" --dry-run -Werror
 }
 
 shell_clean() {
