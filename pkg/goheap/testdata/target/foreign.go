@@ -1,0 +1,5 @@
+//go:build !foreign
+
+package main
+
+func foreign() {}
