@@ -2,6 +2,7 @@ package goheap
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -47,12 +48,11 @@ type Heap struct {
 
 // readHeap reads the list at mbuckets until two readings of what is published agree.
 func readHeap(m *memory, at func(variable) uint64) ([]bucket, []cycle, Stats, error) {
-	var st Stats
 	begin := time.Now()
-	finish := func() {
-		st.Duration, st.Reads, st.Bytes = time.Since(begin), m.reads, m.bytes
-	}
-	for {
+	var st Stats
+	var buckets []bucket
+	var values []cycle
+	for again := true; again; {
 		m.forget()
 		now, err := readCycle(m, at)
 		if err != nil {
@@ -62,38 +62,47 @@ func readHeap(m *memory, at func(variable) uint64) ([]bucket, []cycle, Stats, er
 		if err != nil {
 			return nil, nil, st, err
 		}
-		buckets, err := walk(m, head, typeMemory)
-		if err != nil {
+		if buckets, err = walk(m, head, typeMemory); err != nil {
 			return nil, nil, st, err
 		}
-		st.Buckets = len(buckets)
-		values, live, err := published(m, buckets, now)
-		if err != nil {
+		if values, again, err = settle(m, at, buckets, now, &st); err != nil {
 			return nil, nil, st, err
 		}
-		for st.Passes++; ; st.Passes++ {
-			if err := m.refresh(); err != nil {
-				return nil, nil, st, err
-			}
-			again, stillLive, err := published(m, buckets, now)
-			if err != nil {
-				return nil, nil, st, err
-			}
-			after, err := readCycle(m, at)
-			if err != nil {
-				return nil, nil, st, err
-			}
-			st.Live = stillLive
-			st.Settled = after == now && live == stillLive && equal(values, again)
-			values, live = again, stillLive
-			if st.Settled || st.Passes >= maxPasses || (after == now && live) {
-				finish()
-				return buckets, values, st, implausible(m, buckets)
-			}
-			if after != now {
-				break // the runtime has published, maybe of new buckets
-			}
+	}
+	st.Duration, st.Reads, st.Bytes, st.Buckets = time.Since(begin), m.reads, m.bytes, len(buckets)
+	return buckets, values, st, implausible(m, buckets)
+}
+
+// settle reads the records of buckets until two readings agree, or so often that it is
+// enough. again tells that there was a collection: it may have published buckets that
+// are not among these.
+func settle(m *memory, at func(variable) uint64, buckets []bucket, now uint32, st *Stats) (values []cycle, again bool, err error) {
+	values, live, err := published(m, buckets, now)
+	if err != nil {
+		return nil, false, err
+	}
+	st.Passes++
+	for {
+		if err := m.refresh(); err != nil {
+			return nil, false, err
 		}
+		next, nextLive, err := published(m, buckets, now)
+		if err != nil {
+			return nil, false, err
+		}
+		after, err := readCycle(m, at)
+		if err != nil {
+			return nil, false, err
+		}
+		st.Settled = after == now && live == nextLive && slices.Equal(values, next)
+		values, live, st.Live = next, nextLive, nextLive
+		switch {
+		case st.Settled, st.Passes >= maxPasses, after == now && live:
+			return values, false, nil
+		case after != now:
+			return values, true, nil
+		}
+		st.Passes++
 	}
 }
 
@@ -155,15 +164,6 @@ func implausible(m *memory, buckets []bucket) error {
 		return unsupported("%d of %d records have bytes that are not their objects': laid out differently", wrong, len(buckets))
 	}
 	return nil
-}
-
-func equal(a, b []cycle) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // records turns published values into records with addresses of the file. Impossible

@@ -131,17 +131,14 @@ func TestHeap(t *testing.T) {
 						}
 						deepest = max(deepest, strings.Count(k, " ")+1)
 					}
-					own, err := pprof.ParseData(x.profile("heap", 0))
-					if err != nil {
-						t.Fatal(err)
-					}
+					own := x.sums("heap")
 					ours := h.Profile(program(t, p), profile.Labels{Comm: "target", PID: int64(x.cmd.Process.Pid)}, time.Now())
 					if err := ours.CheckValid(); err != nil {
 						t.Error(err)
 					}
-					compareSums(t, sums(ours), sums(own))
-					if ours.Period != own.Period || ours.PeriodType.Type != own.PeriodType.Type {
-						t.Errorf("period %d %v, the program says %d", ours.Period, ours.PeriodType, own.Period)
+					compareSums(t, sums(ours), own)
+					if ours.Period != 512<<10 || ours.PeriodType.Type != "space" || ours.DefaultSampleType != "inuse_space" {
+						t.Errorf("period %d %v, default %s", ours.Period, ours.PeriodType, ours.DefaultSampleType)
 					}
 					if !h.Settled || p.Layout().Symbols == strings.Contains(b.name, "stripped") {
 						t.Errorf("run %d: %v, by symbols: %v", i, h.Stats, p.Layout().Symbols)

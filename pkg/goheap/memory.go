@@ -142,7 +142,7 @@ func (m *memory) fill(bl *block) error {
 	return nil
 }
 
-// refresh reads every block anew, in the order of their first read as good as any.
+// refresh reads every block anew.
 func (m *memory) refresh() error {
 	for _, bl := range m.blocks {
 		if err := m.fill(bl); err != nil {

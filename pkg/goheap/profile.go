@@ -156,7 +156,11 @@ func (s *stacks) add(stack []uint64, recorded int, values ...int64) {
 			break
 		}
 		vaddr := stack[0] - 1
-		s.locs = append(s.locs, s.b.Location(s.program.Mapping(vaddr, s.program.File), vaddr, frames))
+		mapping := s.program.Mapping(vaddr, s.program.File)
+		if mapping.Limit == 0 {
+			mapping = profile.Mapping{File: "[unknown]"} // a plug-in, or C that the program walked itself
+		}
+		s.locs = append(s.locs, s.b.Location(mapping, vaddr, frames))
 		stack = stack[s.logical(stack, frames):]
 	}
 	labels := s.labels

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	pprof "github.com/google/pprof/profile"
+
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
 )
@@ -131,6 +133,16 @@ func (x *target) profile(name string, debug int) []byte {
 		x.t.Fatal(err)
 	}
 	return b
+}
+
+// sums are those of one of its pprof files.
+func (x *target) sums(name string) map[string][]int64 {
+	x.t.Helper()
+	p, err := pprof.ParseData(x.profile(name, 0))
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return sums(p)
 }
 
 // open opens the target for reading.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"flag"
@@ -29,6 +28,7 @@ var (
 	texts = map[int]string{}
 	sink  []byte
 	depth int
+	input [256]byte
 )
 
 //go:noinline
@@ -168,8 +168,15 @@ func main() {
 	foreign()
 	allocate(*seed)
 	fmt.Println("ready")
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		switch command := strings.Fields(in.Text()); command[0] {
+	for {
+		// Nothing is allocated from here until the profile is taken: before the first
+		// collection it would be in it.
+		n, err := os.Stdin.Read(input[:])
+		runtime.MemProfile(nil, true)
+		if err != nil {
+			return
+		}
+		switch command := strings.Fields(string(input[:n])); command[0] {
 		case "load":
 			debug.SetGCPercent(20)
 			go load()
