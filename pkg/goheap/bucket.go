@@ -42,8 +42,8 @@ type bucket struct {
 // not the known one, or that the list is broken, is an error.
 func walk(m *memory, head, typ uint64) ([]bucket, error) {
 	var out []bucket
-	var pcs []uint64 // of all stacks; slices of it
-	buf := make([]byte, maxDepth*8)
+	var pcs []uint64 // stacks are slices of it, and of those before it
+	scratch := make([]byte, maxDepth*8)
 	// Brent's way to notice a loop: a mark that is moved up at every power of two.
 	mark, power, steps := uint64(0), 1, 0
 	for addr := head; addr != 0; {
@@ -59,8 +59,8 @@ func walk(m *memory, head, typ uint64) ([]bucket, error) {
 		if addr%8 != 0 || addr >= 1<<62 {
 			return nil, unsupported("bucket %d at %#x: not the address of one", len(out), addr)
 		}
-		h := buf[:bucketHeader]
-		if err := m.copy(h, addr); err != nil {
+		h, err := m.view(addr, bucketHeader, scratch)
+		if err != nil {
 			return nil, fmt.Errorf("bucket %d of %d: %w", len(out), typ, err)
 		}
 		word := func(i int) uint64 { return binary.LittleEndian.Uint64(h[8*i:]) }
@@ -69,9 +69,12 @@ func walk(m *memory, head, typ uint64) ([]bucket, error) {
 			return nil, unsupported("bucket %d at %#x has type %d and depth %d: laid out differently", len(out), addr, gotType, depth)
 		}
 		b := bucket{record: addr + bucketHeader + 8*depth, size: size}
-		raw := buf[:8*depth]
-		if err := m.copy(raw, addr+bucketHeader); err != nil {
+		raw, err := m.view(addr+bucketHeader, 8*int(depth), scratch)
+		if err != nil {
 			return nil, fmt.Errorf("stack of bucket %d: %w", len(out), err)
+		}
+		if len(pcs)+int(depth) > cap(pcs) {
+			pcs = make([]uint64, 0, 4*maxDepth)
 		}
 		start := len(pcs)
 		for ; len(raw) > 0; raw = raw[8:] {
@@ -119,11 +122,12 @@ type memRecord [4]cycle
 
 // memRecord reads the record of a bucket of memory.
 func (b *bucket) memRecord(m *memory) (r memRecord, err error) {
-	var buf [4 * 4 * 8]byte
-	if err := m.copy(buf[:], b.record); err != nil {
+	var scratch [4 * 4 * 8]byte
+	raw, err := m.view(b.record, len(scratch), scratch[:])
+	if err != nil {
 		return r, fmt.Errorf("record: %w", err)
 	}
-	word := func(i int) uint64 { return binary.LittleEndian.Uint64(buf[8*i:]) }
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(raw[8*i:]) }
 	for i := range r {
 		r[i] = cycle{word(4 * i), word(4*i + 1), word(4*i + 2), word(4*i + 3)}
 	}

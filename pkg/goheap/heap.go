@@ -70,7 +70,7 @@ func readHeap(m *memory, at func(variable) uint64) ([]bucket, []cycle, Stats, er
 		}
 	}
 	st.Duration, st.Reads, st.Bytes, st.Buckets = time.Since(begin), m.reads, m.bytes, len(buckets)
-	return buckets, values, st, implausible(m, buckets)
+	return buckets, values, st, nil
 }
 
 // settle reads the records of buckets until two readings agree, or so often that it is
@@ -124,46 +124,37 @@ func readCycle(m *memory, at func(variable) uint64) (uint32, error) {
 // at all, no garbage collection has happened, and all of future is.
 func published(m *memory, buckets []bucket, now uint32) (values []cycle, live bool, err error) {
 	values = make([]cycle, len(buckets))
-	rest := make([]cycle, len(buckets))
 	live = true
+	wrong := 0
 	due := now % 3
 	for i := range buckets {
 		r, err := buckets[i].memRecord(m)
 		if err != nil {
 			return nil, false, err
 		}
-		values[i] = r[0]
-		values[i].add(r[1+due])
-		if values[i].allocs != 0 || values[i].frees != 0 {
-			live = false
-		}
-		rest[i].add(r[1+(due+1)%3])
-		rest[i].add(r[1+(due+2)%3])
-	}
-	if live {
-		for i := range values {
-			values[i].add(rest[i])
-		}
-	}
-	return values, live, nil
-}
-
-// implausible checks the last reading of all records. A single one may be torn.
-func implausible(m *memory, buckets []bucket) error {
-	wrong := 0
-	for i := range buckets {
-		r, err := buckets[i].memRecord(m)
-		if err != nil {
-			return err
-		}
 		if !buckets[i].plausible(&r) {
 			wrong++
 		}
+		values[i] = r[0]
+		values[i].add(r[1+due])
+		live = live && values[i].allocs == 0 && values[i].frees == 0
 	}
+	// Single ones may be torn.
 	if wrong > 1+len(buckets)/100 {
-		return unsupported("%d of %d records have bytes that are not their objects': laid out differently", wrong, len(buckets))
+		return nil, false, unsupported("%d of %d records have bytes that are not their objects': laid out differently", wrong, len(buckets))
 	}
-	return nil
+	if !live {
+		return values, false, nil
+	}
+	for i := range buckets {
+		r, err := buckets[i].memRecord(m)
+		if err != nil {
+			return nil, false, err
+		}
+		values[i].add(r[1+(due+1)%3])
+		values[i].add(r[1+(due+2)%3])
+	}
+	return values, true, nil
 }
 
 // records turns published values into records with addresses of the file. Impossible

@@ -136,9 +136,9 @@ func BenchmarkHeap(b *testing.B) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, text)
 	}
-	for _, rate := range []string{"524288", "4096", "1"} {
-		b.Run("rate="+rate, func(b *testing.B) {
-			x := exec.Command(path, "-rate", rate)
+	for _, args := range [][]string{{"-rate=524288"}, {"-rate=1", "-wide=10"}, {"-rate=1", "-wide=12"}, {"-rate=1", "-wide=14"}} {
+		b.Run(strings.Join(args, ""), func(b *testing.B) {
+			x := exec.Command(path, args...)
 			in, _ := x.StdinPipe()
 			out, err := x.StdoutPipe()
 			if err != nil {

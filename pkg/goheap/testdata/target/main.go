@@ -79,6 +79,25 @@ func generic(n int) int {
 	return len(s.items)
 }
 
+// wide allocates at 1<<n distinct stacks.
+func wide(n, path int) {
+	if n == 0 {
+		keep = append(keep, &node{})
+		return
+	}
+	if path&1 == 0 {
+		left(n-1, path>>1)
+	} else {
+		right(n-1, path>>1)
+	}
+}
+
+//go:noinline
+func left(n, path int) { wide(n, path) }
+
+//go:noinline
+func right(n, path int) { wide(n, path) }
+
 func text(n int) {
 	for i := 0; i < n; i++ {
 		texts[i] = fmt.Sprintf("value-%d", i)
@@ -158,6 +177,7 @@ func main() {
 	seed := flag.Int("seed", 1, "what to allocate")
 	rate := flag.Int("rate", runtime.MemProfileRate, "runtime.MemProfileRate")
 	waits := flag.Int("waits", 0, "rate of block and mutex profiles")
+	bits := flag.Int("wide", 0, "allocate at 1<<wide stacks")
 	flag.Parse()
 	runtime.MemProfileRate = *rate
 	if *waits > 0 {
@@ -166,6 +186,9 @@ func main() {
 		contend()
 	}
 	foreign()
+	for i := 0; *bits > 0 && i < 1<<*bits; i++ {
+		wide(*bits, i)
+	}
 	allocate(*seed)
 	fmt.Println("ready")
 	for {
