@@ -31,6 +31,7 @@ func rooms() map[string][]string {
 		// Decisions that need neither half.
 		"pkg/config": nil, "pkg/service": nil,
 		"pkg/symbolize": {"pkg/profile", "pkg/proc", "pkg/python"},
+		"pkg/goheap":    {"pkg/profile", "pkg/proc", "pkg/symbolize"},
 		"pkg/loader":    {"pkg/profile", "pkg/proc", "pkg/unwind"},
 		"pkg/doctor":    {"pkg/loader", "pkg/proc"},
 		// The profile half.
@@ -42,7 +43,7 @@ func rooms() map[string][]string {
 		"web": nil,
 		// The one room that knows both: the kernel half and the vocabulary.
 		"pkg/agent": {"pkg/profile", "pkg/latency", "pkg/request", "pkg/metrics", "pkg/proc", "pkg/unwind",
-			"pkg/python", "pkg/symbolize", "pkg/loader", "pkg/service"},
+			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/loader", "pkg/service"},
 		"cmd": {"pkg", "web"},
 		// Tests of the whole, and the programs that tests profile.
 		"test":             {"pkg", "internal/target", "internal/fakepmu"},
