@@ -15,21 +15,13 @@ const (
 
 const (
 	// bucketHeader is next, allnext, typ, hash, size, nstk; then come the stack and
-	// the record.
+	// the record: a memRecord of 16 words, or a blockRecord of two.
 	bucketHeader = 6 * 8
 	// maxDepth is the runtime's maxProfStackDepth; bucket.stk throws above it.
 	maxDepth = 1024
 	// maxBuckets bounds a list. Real ones have hundreds to some ten thousand.
 	maxBuckets = 1 << 18
 )
-
-// recordSize is the bytes of what is behind the stack.
-func recordSize(typ uint64) int {
-	if typ == typeMemory {
-		return 4 * 4 * 8 // memRecord: active and three future cycles
-	}
-	return 2 * 8 // blockRecord
-}
 
 // A bucket is a runtime.bucket without its record. The runtime never changes it.
 type bucket struct {

@@ -276,6 +276,27 @@ func (holes) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// rehash gives the first buckets of a list the hashes that they should have, so that
+// what comes after that check is reached as well.
+func (m *image) rehash(list variable) {
+	inside := func(addr, words uint64) bool {
+		return addr%8 == 0 && addr >= base && words < uint64(len(m.data)) && addr-base+8*words <= uint64(len(m.data))
+	}
+	addr := m.get(m.at(list))
+	for n := 0; n < 16 && inside(addr, 6); n++ {
+		depth := m.get(addr + 8*5)
+		if !inside(addr, 6+depth) {
+			return
+		}
+		stack := make([]uint64, depth)
+		for i := range stack {
+			stack[i] = m.get(addr + 8*uint64(6+i))
+		}
+		m.set(addr+8*3, stackHash(stack, m.get(addr+8*4)))
+		addr = m.get(addr + 8)
+	}
+}
+
 // FuzzBuckets: any memory gives an answer or an error, in bounds.
 func FuzzBuckets(f *testing.F) {
 	m := newImage()
@@ -284,12 +305,18 @@ func FuzzBuckets(f *testing.F) {
 	m.push(bbuckets, typeBlock, 0, []uint64{7, 8}, math.Float64bits(2.5), 1000)
 	m.push(xbuckets, typeMutex, 0, []uint64{7, 9}, math.Float64bits(1), 500)
 	m.set(m.at(memProfileRate), 512<<10)
-	f.Add(m.data)
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Add(m.data, false)
+	f.Add(m.data, true)
+	f.Fuzz(func(t *testing.T, data []byte, rehash bool) {
 		if len(data) < 8*int(numVariables) || len(data) > 1<<20 {
 			return
 		}
-		m := &image{data: data}
+		m := &image{data: slices.Clone(data)}
+		if rehash {
+			for _, list := range []variable{mbuckets, bbuckets, xbuckets} {
+				m.rehash(list)
+			}
+		}
 		got, stats, err := m.heap()
 		if err == nil && len(got) != stats.Buckets {
 			t.Errorf("%d records of %d buckets", len(got), stats.Buckets)
@@ -301,12 +328,13 @@ func FuzzBuckets(f *testing.F) {
 			}
 		}
 		for typ, list := range map[uint64]variable{typeBlock: bbuckets, typeMutex: xbuckets} {
-			buckets, err := walk(newMemory(m), m.get(m.at(list)), typ)
+			mem := newMemory(m)
+			buckets, err := walk(mem, m.get(m.at(list)), typ)
 			if err != nil {
 				continue
 			}
 			for i := range buckets {
-				if r, err := buckets[i].blockRecord(newMemory(m), typ); err == nil && (r.Count < 0 || r.Ticks < 0) {
+				if r, err := buckets[i].blockRecord(mem, typ); err == nil && (r.Count < 0 || r.Ticks < 0) {
 					t.Errorf("%+v", r)
 				}
 			}
