@@ -2,6 +2,7 @@ package goheap
 
 import (
 	"debug/elf"
+	"slices"
 
 	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
 )
@@ -75,7 +76,8 @@ func (l *Layout) fromCode(d *decoder) {
 	// The other int that mProf_Malloc reads, until Go 1.22 none.
 	a[stackDepth] = first(malloc, 4, cycle)
 	// if disableMemoryProfiling { MemProfileRate = 0 }
-	all := d.refs("runtime.schedinit")
+	// On arm64 the addresses may be taken in instructions of their own before.
+	all := slices.DeleteFunc(d.refs("runtime.schedinit"), func(r ref) bool { return r.use == takes })
 	for i := range max(len(all)-1, 0) {
 		flag, rate := all[i], all[i+1]
 		if flag.use == reads && flag.size == 1 && rate.use == clears && rate.size == 8 {
