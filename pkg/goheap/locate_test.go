@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -125,5 +126,57 @@ func TestLocateRefuses(t *testing.T) {
 	renamed := bytes.Replace(b, []byte("runtime.mProf_FlushLocked\x00"), []byte("runtime.mProf_FlushLockex\x00"), 1)
 	if err := refused(renamed); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "runtime.mbuckets") {
 		t.Errorf("without a function: %v", err)
+	}
+}
+
+// TestLocateHostile: files with broken headers, tables and code give a layout in
+// bounds, or an error.
+func TestLocateHostile(t *testing.T) {
+	whole, err := os.ReadFile(compile(t, "plain", versions()[0], build{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.NewFile(bytes.NewReader(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is broken: the ELF headers, and the beginnings of sections that are read.
+	places := []int{0}
+	for _, s := range f.Sections {
+		if s.Type != elf.SHT_NOBITS && s.Size > 512 {
+			places = append(places, int(s.Offset))
+		}
+	}
+	places = append(places, len(whole)-512)
+	random := rand.New(rand.NewPCG(1, 2))
+	located, refused := 0, 0
+	for range 300 {
+		b := bytes.Clone(whole)
+		at := places[random.IntN(len(places))]
+		for range 1 + random.IntN(8) {
+			b[at+random.IntN(512)] = byte(random.Uint32())
+		}
+		if random.IntN(4) == 0 {
+			b = b[:random.IntN(len(b))]
+		}
+		obj, err := symbolize.NewObject(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			continue
+		}
+		l, err := Locate(bytes.NewReader(b), obj)
+		if err == nil {
+			located++
+			for v := range numVariables {
+				if a := l.addrs[v]; a != 0 && (a < l.lo || a >= l.hi) {
+					t.Errorf("%v at %#x, outside of %#x to %#x", v, a, l.lo, l.hi)
+				}
+			}
+		} else if refused++; !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%v is no ErrUnsupported", err)
+		}
+	}
+	t.Logf("%d located, %d refused", located, refused)
+	if located == 0 || refused == 0 {
+		t.Error("all alike")
 	}
 }
