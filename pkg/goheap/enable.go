@@ -18,7 +18,8 @@ const noticing = "go1.24"
 // Enable turns memory profiling on in a program that has it off, by writing
 // runtime.MemProfileRate: one object is sampled per rate bytes (the runtime's default
 // is 512 KiB), which costs the program one stack walk each. This is the only thing in
-// this package that changes the program; the caller logs it.
+// this package that changes the program; the caller logs it. Objects that were there
+// before are in no profile, freed or not.
 //
 // restore writes the value that was there, unless somebody else has changed it since,
 // and must be called before Close. If the profiler is killed before, the program goes
