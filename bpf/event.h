@@ -2,6 +2,10 @@
 /* One sample for each overflow of a perf event: the clock, or any counter. */
 #pragma once
 
+/* The number of the event that this program is attached to. The loader makes one program of each event from cpu_event,
+ * and this call into a constant: cookies of perf events came with 5.15 (82e6b1eee6a8). */
+#define event_number(ctx) ((u32)bpf_get_attach_cookie(ctx))
+
 static __always_inline void send(struct prof_scratch *s, struct prof_counters *c)
 {
 	u32 frames = s->sample.kernel_frames + s->sample.user_frames;
@@ -29,7 +33,8 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 {
 	u64 begin = bpf_ktime_get_ns(), id = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct prof_counters *c = counter();
+	u32 event = event_number(ctx);
+	struct prof_counters *c = counter(event);
 	struct prof_scratch *s = scratch();
 	int verdict;
 	long n;
@@ -41,6 +46,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 		return 0;
 	}
 	s->sample.flags = 0;
+	s->sample.event = event;
 	s->sample.tgid = id >> 32;
 	s->sample.tid = id;
 	if (config.namespaced) {
@@ -62,7 +68,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	s->sample.cpu = bpf_get_smp_processor_id();
 	s->sample.time_ns = begin;
 	s->sample.start_ns = start_of(task);
-	s->sample.weight = config.fixed_weight ?: ctx->sample_period;
+	s->sample.weight = config.time_events >> (event & 31) & 1 ? 1 : ctx->sample_period;
 	s->sample.user_frames = 0;
 	s->sample.depth = 0;
 	s->sample.vmas = 0;

@@ -81,7 +81,7 @@ __noinline int announce(u32 n, u64 file_ptr)
 	if (bpf_ringbuf_output(&ring, rec, size, BPF_RB_FORCE_WAKEUP))
 		return 0;
 	bpf_map_update_elem(&files, &v->file, &one, BPF_ANY);
-	c = counter();
+	c = counter(s->sample.event);
 	if (c)
 		c->files++;
 	return 0;

@@ -5,7 +5,7 @@ const volatile struct prof_config config = {
 	.thread_size = 16384,
 	.page_shift = 12,
 	.wakeup_bytes = 256 << 10,
-	.fixed_weight = 1,
+	.time_events = 1,
 };
 
 /* Every record goes through here; the loader sets the size from rate and CPUs. */
@@ -16,7 +16,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, PROF_EVENTS);
 	__type(key, u32);
 	__type(value, struct prof_counters);
 } counters SEC(".maps");
@@ -220,8 +220,7 @@ static __always_inline struct prof_space *space(struct prof_scratch *s)
 	return bpf_map_lookup_elem(&spaces, &s->walk.slot);
 }
 
-static __always_inline struct prof_counters *counter(void)
+static __always_inline struct prof_counters *counter(u32 event)
 {
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&counters, &zero);
+	return bpf_map_lookup_elem(&counters, &event);
 }

@@ -14,6 +14,8 @@
 #define PROF_VMAS 32
 #define PROF_VMA_WORDS 6
 #define PROF_COMM_LEN 16
+/* Events that one run samples at most. */
+#define PROF_EVENTS 16
 /* Bytes of a path in a file record, and the longest name in it (NAME_MAX + NUL). */
 #define PROF_PATH_LEN 2048
 #define PROF_NAME_LEN 256
@@ -36,11 +38,11 @@ struct prof_config {
 	u32 thread_size; /* bytes of a kernel stack: user registers lie at its end */
 	u32 page_shift;
 	u64 wakeup_bytes; /* unread bytes in the ring that wake the reader */
-	u32 fixed_weight; /* weight of a sample; 0: the event's own period */
+	u32 time_events; /* bit per event: samples weigh 1, not the event's period */
 	u32 pad;
 };
 
-/* One per CPU. fired = samples + sum(lost). */
+/* One per event and CPU. fired = samples + sum(lost). What belongs to no event is counted with event 0. */
 struct prof_counters {
 	u64 fired; /* events that hit a target */
 	u64 undecided; /* of these: sent for user space to decide, see PROF_FLAG_UNDECIDED */
@@ -101,7 +103,7 @@ struct prof_sample {
 	u32 cpu;
 	u64 time_ns; /* CLOCK_MONOTONIC */
 	u64 start_ns; /* of the process, CLOCK_BOOTTIME: with tgid it names a process for ever */
-	u64 weight; /* the event's period, or prof_config.fixed_weight */
+	u64 weight; /* what the sample stands for: 1, or the event's period */
 	u32 tgid, tid; /* as seen in the profiler's PID namespace */
 	u16 kernel_frames, user_frames, vmas;
 	u8 end; /* enum prof_end */
@@ -109,7 +111,8 @@ struct prof_sample {
 	u8 comm[PROF_COMM_LEN]; /* the thread's name */
 	u8 origin[PROF_COMM_LEN]; /* with PROF_FLAG_ORIGIN: an ancestor's name at fork */
 	u32 depth; /* user frames walked. Over PROF_USER_FRAMES: of the later half, the record has the last ones, in turn */
-	u32 pad;
+	u8 event; /* number of the event, as the loader gave them */
+	u8 pad[3];
 };
 
 /* The name has no verdict yet: user space decides, and keeps or drops the sample. */

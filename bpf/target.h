@@ -164,7 +164,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(target_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct prof_target t = {};
-	struct prof_counters *c = counter();
+	struct prof_counters *c = counter(0);
 	u32 tgid = BPF_CORE_READ(child, tgid);
 
 	if (BPF_CORE_READ(child, pid) != tgid || !c || !inherit(parent, &t))

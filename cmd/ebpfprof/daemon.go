@@ -113,7 +113,7 @@ func (d *daemon) openSampler(c config.Sampling) error {
 	if err != nil {
 		return err
 	}
-	d.sampler, err = loader.Open(loader.Options{Event: event, Filter: filter, Namespace: inode, RingBytes: int(c.Ring)})
+	d.sampler, err = loader.Open(loader.Options{Events: []loader.Event{event}, Filter: filter, Namespace: inode, RingBytes: int(c.Ring)})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (d *daemon) status() server.Status {
 	if !s.Ready {
 		s.Waiting = "the programs are not attached"
 	}
-	if counters, err := d.sampler.Counters(); err == nil {
+	if counters, err := d.sampler.Counters(0); err == nil {
 		o := agent.MeasureOverhead(counters.RunTime, d.sampler.KernelBytes())
 		s.Overhead = server.OverheadStatus{
 			KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,

@@ -88,7 +88,7 @@ func (r *recording) open() error {
 		return &exitError{exitFailed, err}
 	}
 	r.sampler, err = loader.Open(loader.Options{
-		Event: r.event, Filter: filter, RingBytes: r.ringBytes,
+		Events: []loader.Event{r.event}, Filter: filter, RingBytes: r.ringBytes,
 		Namespace: inode,
 	})
 	if errors.Is(err, loader.ErrKernel) {
@@ -212,7 +212,7 @@ func (r *recording) targetsLive() bool {
 
 // finish builds and writes the profile and tells how it went. The command's exit code is ours.
 func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) error {
-	counters, err := r.sampler.Counters()
+	counters, err := r.sampler.Counters(0)
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}

@@ -20,7 +20,7 @@ type Sampler interface {
 
 // A Kernel is what else a Collector asks of the kernel side.
 type Kernel interface {
-	Counters() (loader.Counters, error)
+	Counters(event int) (loader.Counters, error)
 	Reannounce(loader.FileID)
 }
 

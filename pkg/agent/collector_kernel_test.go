@@ -26,7 +26,7 @@ func openSampler(t *testing.T, o loader.Options) *loader.Sampler {
 
 // What the windows hold, and what a live reader got, is what the kernel side counted, exactly.
 func TestCollectorConserves(t *testing.T) {
-	s := openSampler(t, loader.Options{Event: loader.CPUClock(997), Filter: loader.Filter{Kind: loader.FilterProcess}})
+	s := openSampler(t, loader.Options{Events: []loader.Event{loader.CPUClock(997)}, Filter: loader.Filter{Kind: loader.FilterProcess}})
 	run := target.Start(t, target.C(t, "recursion", "-O2", "-fomit-frame-pointer"), "5", "60")
 	if err := s.AddTarget(run.PID, 0); err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestCollectorConserves(t *testing.T) {
 	if err := c.Run(ctx, s); err != nil {
 		t.Fatal(err)
 	}
-	counters, err := s.Counters()
+	counters, err := s.Counters(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestCollectorConserves(t *testing.T) {
 
 // An object whose table was evicted gets it back when it is hit again.
 func TestCollectorRecoversEvictedTables(t *testing.T) {
-	s := openSampler(t, loader.Options{Event: loader.CPUClock(499), Filter: loader.Filter{Kind: loader.FilterProcess}})
+	s := openSampler(t, loader.Options{Events: []loader.Event{loader.CPUClock(499)}, Filter: loader.Filter{Kind: loader.FilterProcess}})
 	run := target.Start(t, target.C(t, "recursion", "-O2", "-fomit-frame-pointer"), "5", "60")
 	if err := s.AddTarget(run.PID, 0); err != nil {
 		t.Fatal(err)

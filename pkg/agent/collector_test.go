@@ -47,7 +47,7 @@ func (s *script) Run(h loader.Handler) error {
 	}
 }
 
-func (s *script) Counters() (loader.Counters, error) {
+func (s *script) Counters(int) (loader.Counters, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return loader.Counters{Fired: s.delivered + s.lost, Samples: s.delivered, LostRingFull: s.lost}, nil

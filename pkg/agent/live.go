@@ -162,7 +162,7 @@ func (f *feed) send() {
 		view: c.gen.view(c.objects), samples: f.samples, start: start, end: wall,
 		base: wall.Add(-mono), overflowed: f.overflow,
 	}
-	if counters, err := c.kernel.Counters(); err == nil {
+	if counters, err := c.kernel.Counters(0); err == nil {
 		if f.counting {
 			b.lost = counters.LostRingFull - f.lost
 		}

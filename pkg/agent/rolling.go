@@ -54,7 +54,7 @@ func (c *Collector) seal(w *window) *window {
 
 // lost returns the events that the kernel side had no room for since the last call.
 func (c *Collector) lost() uint64 {
-	counters, err := c.kernel.Counters()
+	counters, err := c.kernel.Counters(0)
 	if err != nil {
 		c.log.Warn("counters of the kernel side cannot be read", "kind", c.kind, "error", err)
 		return 0

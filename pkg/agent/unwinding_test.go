@@ -21,7 +21,7 @@ func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, Unw
 		t.Skip("needs root: loads BPF programs")
 	}
 	event := loader.CPUClock(499)
-	s, err := loader.Open(loader.Options{Event: event, Filter: loader.Filter{Kind: loader.FilterProcess}})
+	s, err := loader.Open(loader.Options{Events: []loader.Event{event}, Filter: loader.Filter{Kind: loader.FilterProcess}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type bpfProfConfig struct {
 	ThreadSize      uint32
 	PageShift       uint32
 	WakeupBytes     uint64
-	FixedWeight     uint32
+	TimeEvents      uint32
 	Pad             uint32
 }
 
@@ -137,7 +137,8 @@ type bpfProfSample struct {
 	Comm         [16]uint8
 	Origin       [16]uint8
 	Depth        uint32
-	Pad          uint32
+	Event        uint8
+	Pad          [3]uint8
 }
 
 type bpfProfTarget struct {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Counters is what the kernel side counted since Start. Fired = Samples + LostRingFull, always.
+// Counters is what the kernel side counted of one event since Start. Fired = Samples + LostRingFull, always.
 type Counters struct {
 	Fired        uint64 // events that hit a target
 	Samples      uint64 // delivered
@@ -18,10 +18,11 @@ type Counters struct {
 	RunTime      time.Duration // in our programs, all CPUs
 }
 
-// Counters sums the counters of all CPUs. It is exact once Stop has returned and Run has ended.
-func (s *Sampler) Counters() (Counters, error) {
+// Counters sums the counters of all CPUs for the event of that number in Options.Events. It is exact once Stop has
+// returned and Run has ended.
+func (s *Sampler) Counters(event int) (Counters, error) {
 	var perCPU []bpfProfCounters
-	if err := s.coll.Maps[bpfMapCounters].Lookup(uint32(0), &perCPU); err != nil {
+	if err := s.coll.Maps[bpfMapCounters].Lookup(uint32(event), &perCPU); err != nil {
 		return Counters{}, fmt.Errorf("read counters: %w", err)
 	}
 	var c Counters
@@ -37,7 +38,7 @@ func (s *Sampler) Counters() (Counters, error) {
 		c.Files += p.Files
 		c.RunTime += time.Duration(p.RunNs)
 	}
-	rejected := s.rejected.Load()
+	rejected := s.rejected[event].Load()
 	c.Fired -= rejected
 	c.Samples -= rejected
 	c.Filtered += rejected
@@ -58,4 +59,10 @@ func (s *Sampler) KernelBytes() uint64 {
 }
 
 // CPUs is the number of CPUs that are, or were, sampled.
-func (s *Sampler) CPUs() int { return s.events.count() }
+func (s *Sampler) CPUs() int {
+	most := 0
+	for _, e := range s.events {
+		most = max(most, e.count())
+	}
+	return most
+}

@@ -54,11 +54,14 @@ func (s *Sampler) watchCPUs() {
 			return
 		case <-tick.C:
 		}
-		for _, cpu := range departedCPUs(fd) {
-			s.events.forget(cpu)
+		departed := departedCPUs(fd)
+		for _, e := range s.events {
+			for _, cpu := range departed {
+				e.forget(cpu)
+			}
+			// An error here is a CPU that left meanwhile; the next look sees it.
+			_ = e.sync()
 		}
-		// An error here is a CPU that left meanwhile; the next look sees it.
-		_ = s.events.sync()
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 
 // Options says what to sample. The zero value of a field is its default.
 type Options struct {
-	Event  Event
+	// Events are numbered in this order, from 0; at least one, at most 16.
+	Events []Event
 	Filter Filter
 	// Namespace is the inode of the profiler's PID namespace, /proc/self/ns/pid. 0 is the initial one.
 	Namespace uint64
@@ -38,15 +39,14 @@ var ErrKernel = errors.New("kernel or privilege missing")
 
 // A Sampler owns the programs, maps and events of one run.
 type Sampler struct {
-	event    Event
 	filter   Filter
 	inner    bool // our PID namespace is not the initial one
 	coll     *ebpf.Collection
 	reader   *ringbuf.Reader
 	hooks    []closer
-	events   *cpuEvents
+	events   []*cpuEvents
 	tables   tables
-	rejected atomic.Uint64 // undecided samples that were no target's
+	rejected [maxEvents]atomic.Uint64 // by event: undecided samples that were no target's
 	stopped  chan struct{}
 	stopOnce sync.Once
 }
@@ -63,10 +63,13 @@ const (
 
 // ringBytes is what one second of samples of all CPUs needs at most in the usual case, four times what
 // gathers between two wake-ups of the reader.
-func ringBytes(e Event, cpus int) int {
-	rate := e.Frequency
-	if rate == 0 {
-		rate = 1000
+func ringBytes(events []Event, cpus int) int {
+	var rate uint64
+	for _, e := range events {
+		if e.Frequency == 0 {
+			rate += 1000
+		}
+		rate += e.Frequency
 	}
 	want := uint64(max(minRing, min(maxRing, int(rate)*cpus*usualRecord)))
 	return 1 << bits.Len64(want-1)
@@ -76,8 +79,13 @@ func ringBytes(e Event, cpus int) int {
 //
 // Errors: wraps ErrKernel when the kernel or the privileges do not suffice.
 func Open(o Options) (*Sampler, error) {
-	if err := o.Event.validate(); err != nil {
-		return nil, err
+	if n := len(o.Events); n == 0 || n > maxEvents {
+		return nil, fmt.Errorf("%d events: want 1 to %d", n, maxEvents)
+	}
+	for _, e := range o.Events {
+		if err := e.validate(); err != nil {
+			return nil, err
+		}
 	}
 	if err := rlimit.RemoveMemlock(); err != nil && !errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("lift memlock limit: %w", err)
@@ -87,7 +95,7 @@ func Open(o Options) (*Sampler, error) {
 		return nil, fmt.Errorf("read embedded programs: %w", err)
 	}
 	if o.RingBytes == 0 {
-		o.RingBytes = ringBytes(o.Event, runtime.NumCPU())
+		o.RingBytes = ringBytes(o.Events, runtime.NumCPU())
 	}
 	if err := configure(spec, o); err != nil {
 		return nil, err
@@ -96,13 +104,15 @@ func Open(o Options) (*Sampler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
 	}
-	s := &Sampler{event: o.Event, filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
+	s := &Sampler{filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
 	s.tables.init(coll, spec.Maps[bpfMapTables].InnerMap)
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)
 	}
-	s.events = newCPUEvents(o.Event, coll.Programs[bpfProgCpuEvent].FD())
+	for i, e := range o.Events {
+		s.events = append(s.events, newCPUEvents(e, coll.Programs[eventProgram(i)].FD()))
+	}
 	if err := s.install(); err != nil {
 		s.Close()
 		return nil, err
@@ -125,12 +135,17 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		spec.Maps[bpfMapComms].MaxEntries = 1
 	}
 	spec.Maps[bpfMapRing].MaxEntries = uint32(o.RingBytes)
-	var weight, inner uint32
+	if err := eventPrograms(spec, len(o.Events)); err != nil {
+		return err
+	}
+	var timeEvents, inner uint32
 	if o.inner() {
 		inner = 1
 	}
-	if o.Event.IsTime() {
-		weight = 1
+	for i, e := range o.Events {
+		if e.IsTime() {
+			timeEvents |= 1 << i
+		}
 	}
 	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{
 		Filter:          uint32(o.Filter.Kind),
@@ -140,7 +155,7 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		ThreadSize:      threadSize(),
 		PageShift:       uint32(bits.TrailingZeros(uint(os.Getpagesize()))),
 		WakeupBytes:     uint64(o.RingBytes / 4),
-		FixedWeight:     weight,
+		TimeEvents:      timeEvents,
 	})
 }
 
@@ -149,10 +164,12 @@ func threadSize() uint32 {
 	return uint32(max(16<<10, os.Getpagesize()))
 }
 
-// Start attaches the event to every CPU that is online.
+// Start attaches the events to every CPU that is online.
 func (s *Sampler) Start() error {
-	if err := s.events.sync(); err != nil {
-		return err
+	for _, e := range s.events {
+		if err := e.sync(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -160,7 +177,9 @@ func (s *Sampler) Start() error {
 // Stop ends the events. When it returns no program runs any more, and what is in the ring can be drained by Run.
 func (s *Sampler) Stop() {
 	s.stopOnce.Do(func() {
-		s.events.Close()
+		for _, e := range s.events {
+			e.Close()
+		}
 		close(s.stopped)
 	})
 }

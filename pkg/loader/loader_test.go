@@ -77,7 +77,7 @@ func runFor(t *testing.T, s *Sampler, c *collector, d time.Duration) Counters {
 	if err := s.Run(c); err != nil {
 		t.Fatal(err)
 	}
-	counters, err := s.Counters()
+	counters, err := s.Counters(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func checkConservation(t *testing.T, c Counters, got *collector) {
 }
 
 func TestSampleEverything(t *testing.T) {
-	s := open(t, Options{Event: CPUClock(499)})
+	s := open(t, Options{Events: []Event{CPUClock(499)}})
 	burn(t, runtime.NumCPU())
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestSampleEverything(t *testing.T) {
 
 // A reader that does not read loses samples; each is counted.
 func TestLossIsCounted(t *testing.T) {
-	s := open(t, Options{Event: CPUClock(4999), RingBytes: os.Getpagesize() * 2})
+	s := open(t, Options{Events: []Event{CPUClock(4999)}, RingBytes: os.Getpagesize() * 2})
 	burn(t, runtime.NumCPU())
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestLossIsCounted(t *testing.T) {
 }
 
 func TestStopIsIdempotentAndUnblocksRun(t *testing.T) {
-	s := open(t, Options{Event: CPUClock(99)})
+	s := open(t, Options{Events: []Event{CPUClock(99)}})
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func spin(t *testing.T) (parent int) {
 }
 
 func TestFilterProcessFollowsChildren(t *testing.T) {
-	s := open(t, Options{Event: CPUClock(499), Filter: Filter{Kind: FilterProcess}})
+	s := open(t, Options{Events: []Event{CPUClock(499)}, Filter: Filter{Kind: FilterProcess}})
 	if err := s.AddTarget(os.Getpid(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestFilterProcessFollowsChildren(t *testing.T) {
 
 // A number that was used before is another process.
 func TestTargetOfAnotherStartTimeIsNone(t *testing.T) {
-	s := open(t, Options{Event: CPUClock(499), Filter: Filter{Kind: FilterProcess}})
+	s := open(t, Options{Events: []Event{CPUClock(499)}, Filter: Filter{Kind: FilterProcess}})
 	if err := s.AddTarget(os.Getpid(), 1); err != nil { // started 10 ms after boot: not this process
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestTargetOfAnotherStartTimeIsNone(t *testing.T) {
 
 func TestFilterComm(t *testing.T) {
 	re := regexp.MustCompile("^sh$|^dash$|^bash$")
-	s := open(t, Options{Event: CPUClock(499), Filter: Filter{Kind: FilterComm, Comm: re.MatchString}})
+	s := open(t, Options{Events: []Event{CPUClock(499)}, Filter: Filter{Kind: FilterComm, Comm: re.MatchString}})
 	burn(t, 1) // this process's name does not match
 	if err := s.Start(); err != nil {
 		t.Fatal(err)

@@ -92,6 +92,7 @@ type Sample struct {
 	Certain   bool     // unwind information says that the last frame is the root
 	Guessed   bool     // a frame without a rule was taken by its frame pointer
 	VMAs      []VMA
+	Event     int // number of the event in Options.Events
 	undecided bool
 	origin    [16]byte
 	comm      [16]byte
@@ -119,6 +120,7 @@ const (
 
 	// Of a stack of more than maxFrames, the first and the last half of that are kept.
 	maxFrames  = 1024 // PROF_USER_FRAMES
+	maxEvents  = 16   // PROF_EVENTS
 	halfFrames = maxFrames / 2
 )
 
@@ -138,7 +140,10 @@ func decodeSample(raw []byte, s *Sample) error {
 	}
 	s.Time, s.CPU = time.Duration(h.TimeNs), int(h.Cpu)
 	s.PID, s.TID, s.StartNs = int(h.Tgid), int(h.Tid), h.StartNs
-	s.Weight, s.End = h.Weight, End(h.End)
+	if h.Event >= maxEvents {
+		return fmt.Errorf("decode sample: event %d, want less than %d", h.Event, maxEvents)
+	}
+	s.Event, s.Weight, s.End = int(h.Event), h.Weight, End(h.End)
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0
 	if h.Flags&originFlag == 0 {

@@ -60,7 +60,7 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 			return err
 		}
 		if sample.undecided && !s.accept(sample) {
-			s.rejected.Add(1)
+			s.rejected[sample.Event].Add(1)
 			return nil
 		}
 		h.Sample(sample)

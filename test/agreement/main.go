@@ -95,7 +95,7 @@ func observe(pid, most int, o *options, t *tally) (stops int, err error) {
 	event := loader.Event{
 		Name: "context-switches", Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_CONTEXT_SWITCHES, Period: 1,
 	}
-	s, err := loader.Open(loader.Options{Event: event, Filter: loader.Filter{Kind: loader.FilterProcess}, RingBytes: 16 << 20})
+	s, err := loader.Open(loader.Options{Events: []loader.Event{event}, Filter: loader.Filter{Kind: loader.FilterProcess}, RingBytes: 16 << 20})
 	if err != nil {
 		return 0, err
 	}

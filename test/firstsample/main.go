@@ -47,7 +47,7 @@ func run(runs int, rate uint64, command []string) error {
 		return errors.New("want a command")
 	}
 	event := loader.CPUClock(rate)
-	s, err := loader.Open(loader.Options{Event: event, Filter: loader.Filter{Kind: loader.FilterProcess}})
+	s, err := loader.Open(loader.Options{Events: []loader.Event{event}, Filter: loader.Filter{Kind: loader.FilterProcess}})
 	if err != nil {
 		return err
 	}
