@@ -47,6 +47,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	}
 	s->sample.flags = 0;
 	s->sample.event = event;
+	s->sample.tag = 0;
 	s->sample.tgid = id >> 32;
 	s->sample.tid = id;
 	if (config.namespaced) {

@@ -16,6 +16,8 @@
 #define PROF_COMM_LEN 16
 /* Events that one run samples at most. */
 #define PROF_EVENTS 16
+/* Bits of a sample's tag. */
+#define PROF_TAG_BITS 12
 /* Bytes of a path in a file record, and the longest name in it (NAME_MAX + NUL). */
 #define PROF_PATH_LEN 2048
 #define PROF_NAME_LEN 256
@@ -112,7 +114,8 @@ struct prof_sample {
 	u8 origin[PROF_COMM_LEN]; /* with PROF_FLAG_ORIGIN: an ancestor's name at fork */
 	u32 depth; /* user frames walked. Over PROF_USER_FRAMES: of the later half, the record has the last ones, in turn */
 	u8 event; /* number of the event, as the loader gave them */
-	u8 pad[3];
+	u8 pad;
+	u16 tag; /* what else the event says, PROF_TAG_BITS; 0 for perf events */
 };
 
 /* The name has no verdict yet: user space decides, and keeps or drops the sample. */

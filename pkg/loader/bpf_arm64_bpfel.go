@@ -138,7 +138,8 @@ type bpfProfSample struct {
 	Origin       [16]uint8
 	Depth        uint32
 	Event        uint8
-	Pad          [3]uint8
+	Pad          uint8
+	Tag          uint16
 }
 
 type bpfProfTarget struct {

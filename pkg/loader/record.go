@@ -92,7 +92,8 @@ type Sample struct {
 	Certain   bool     // unwind information says that the last frame is the root
 	Guessed   bool     // a frame without a rule was taken by its frame pointer
 	VMAs      []VMA
-	Event     int // number of the event in Options.Events
+	Event     int    // number of the event in Options.Events
+	Tag       uint16 // what else the event says of the sample, of 12 bits; 0 for perf events
 	undecided bool
 	origin    [16]byte
 	comm      [16]byte
@@ -144,6 +145,7 @@ func decodeSample(raw []byte, s *Sample) error {
 		return fmt.Errorf("decode sample: event %d, want less than %d", h.Event, maxEvents)
 	}
 	s.Event, s.Weight, s.End = int(h.Event), h.Weight, End(h.End)
+	s.Tag = h.Tag
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0
 	if h.Flags&originFlag == 0 {

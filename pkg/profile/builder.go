@@ -15,9 +15,10 @@ type ValueType struct{ Type, Unit string }
 
 // BuilderOptions describe a profile as a whole. SampleTypes must not be empty; by
 // convention samples/count is the first and the event's own type the last, which
-// becomes the default sample type.
+// becomes the default sample type unless DefaultType names another.
 type BuilderOptions struct {
 	SampleTypes []ValueType
+	DefaultType string // "": the last
 	PeriodType  ValueType
 	Period      int64 // in PeriodType's unit; 0 when samples are not periodic
 	Start       time.Time
@@ -32,6 +33,7 @@ type Labels struct {
 	Service   string
 	Container string
 	Stack     string // why the stack is not complete
+	Extra     Extra  // what the sample's kind adds
 }
 
 // A Builder collects samples into one valid profile. Mappings, functions,
@@ -93,6 +95,9 @@ func NewBuilder(o BuilderOptions) *Builder {
 	}
 	if n := len(p.SampleType); n > 0 {
 		p.DefaultSampleType = p.SampleType[n-1].Type
+	}
+	if o.DefaultType != "" {
+		p.DefaultSampleType = text(o.DefaultType)
 	}
 	for _, c := range o.Comments {
 		p.Comments = append(p.Comments, text(c))
@@ -219,16 +224,15 @@ func (b *Builder) labelSet(l Labels) *labelSet {
 		return set
 	}
 	set := &labelSet{order: uint64(len(b.labels) + 1)}
-	for _, s := range []struct{ key, value string }{
-		{LabelComm, l.Comm}, {LabelService, l.Service}, {LabelContainer, l.Container}, {LabelStack, l.Stack},
-	} {
-		if s.value == "" {
+	for _, s := range append(l.Extra.Labels(), // what has a field of its own stands
+		Label{LabelComm, l.Comm}, Label{LabelService, l.Service}, Label{LabelContainer, l.Container}, Label{LabelStack, l.Stack}) {
+		if s.Value == "" {
 			continue
 		}
 		if set.str == nil {
 			set.str = make(map[string][]string)
 		}
-		set.str[s.key] = []string{text(s.value)}
+		set.str[s.Key] = []string{text(s.Value)}
 	}
 	for _, n := range []struct {
 		key   string

@@ -25,6 +25,7 @@ type LiveSample struct {
 	Comm      string
 	PID, TID  int
 	Container string
+	Extra     Extra // what the kind adds
 	Stack     *LiveStack
 	Count     int64 // events
 	Value     int64 // in the kind's unit
