@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -182,18 +181,7 @@ func (f *recordFlags) label(command []string) string {
 
 // parseEvent reads NAME[@HZ|:PERIOD].
 func parseEvent(s string, hz uint64) (loader.Event, error) {
-	name, rate, hasRate := strings.Cut(s, "@")
-	if hasRate {
-		n, err := strconv.ParseUint(rate, 10, 64)
-		if err != nil {
-			return loader.Event{}, usageError("event %q: frequency %q is no number", s, rate)
-		}
-		hz = n
-	}
-	e, err := loader.ParseEvent(name, hz)
-	if errors.Is(err, loader.ErrUnknownEvent) {
-		return e, usageError("%w", err)
-	}
+	e, err := loader.ParseEvent(s, hz)
 	if err != nil {
 		return e, &exitError{exitUsage, err}
 	}

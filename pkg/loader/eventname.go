@@ -1,70 +1,69 @@
 package loader
 
 import (
-	"errors"
 	"fmt"
-	"sort"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 )
 
 // ErrUnknownEvent means that no event has that name.
-var ErrUnknownEvent = errors.New("unknown event")
+var ErrUnknownEvent = perfevent.ErrUnknown
 
 // defaultEventPeriod takes every event of those that are rare.
 const defaultEventPeriod = 1
 
-type eventName struct {
-	kind   uint32
-	config uint64
-	period uint64 // 0: by frequency
-}
+// EventNames returns the names that ParseEvent knows, but for raw events and tracepoints.
+func EventNames() []string { return perfevent.Names() }
 
-// eventNames are perf's generic events (include/uapi/linux/perf_event.h): the clock and cycles by frequency, what is
-// rarer by frequency too, and what software counts one by one by period.
-var eventNames = map[string]eventName{
-	"cpu":              {unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_CPU_CLOCK, 0},
-	"cycles":           {unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES, 0},
-	"instructions":     {unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_INSTRUCTIONS, 0},
-	"cache-references": {unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CACHE_REFERENCES, 0},
-	"cache-misses":     {unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CACHE_MISSES, 0},
-	"branch-misses":    {unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_BRANCH_MISSES, 0},
-	"page-faults":      {unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_PAGE_FAULTS, defaultEventPeriod},
-	"context-switches": {unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_CONTEXT_SWITCHES, defaultEventPeriod},
-}
-
-// EventNames returns the names that ParseEvent knows, sorted.
-func EventNames() []string {
-	var names []string
-	for n := range eventNames {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	return names
-}
-
-// ParseEvent reads NAME[:PERIOD]. Without a period, events are sampled hz times a second and CPU, but for those that
-// software counts, which are taken one by one.
+// ParseEvent reads NAME[@HZ|:PERIOD]. NAME is one of EventNames, rHEX, or SUBSYSTEM:TRACEPOINT. With neither, events are
+// sampled hz times a second and CPU, but for those that software counts, and tracepoints, which are taken one by one.
 func ParseEvent(s string, hz uint64) (Event, error) {
-	name, period, hasPeriod := strings.Cut(s, ":")
-	n, ok := eventNames[name]
-	if !ok {
-		return Event{}, fmt.Errorf("%w %q; known are %s", ErrUnknownEvent, name, strings.Join(EventNames(), " "))
+	name, rate, period, err := splitEvent(s)
+	if err != nil {
+		return Event{}, err
 	}
-	e := Event{Name: name, Type: n.kind, Config: n.config, Frequency: hz, Period: n.period}
-	if hasPeriod {
-		p, err := strconv.ParseUint(period, 10, 64)
-		if err != nil || p == 0 {
-			return Event{}, fmt.Errorf("event %s: period %q is no positive number", name, period)
-		}
-		e.Period = p
+	n, err := perfevent.Lookup(name)
+	if err != nil {
+		return Event{}, err
 	}
-	if e.Period != 0 {
-		e.Frequency = 0
+	e := Event{Name: name, Type: n.Type, Config: n.Config, Frequency: hz}
+	switch {
+	case period != 0:
+		e.Frequency, e.Period = 0, period
+	case rate != 0:
+		e.Frequency = rate
+	case !n.Clock() && !n.Hardware():
+		e.Frequency, e.Period = 0, defaultEventPeriod
 	}
 	return e, e.validate()
+}
+
+// splitEvent takes an event's name and its frequency or period apart; 0 is neither. What follows the last colon is a
+// period if it is a number, or if what comes before is the name of an event; else it is a tracepoint's.
+func splitEvent(s string) (name string, rate, period uint64, err error) {
+	name, text, hasRate := strings.Cut(s, "@")
+	if hasRate {
+		if rate, err = strconv.ParseUint(text, 10, 64); err != nil || rate == 0 {
+			return "", 0, 0, fmt.Errorf("event %s: frequency %q is no positive number", name, text)
+		}
+		return name, rate, 0, nil
+	}
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 {
+		return s, 0, 0, nil
+	}
+	period, err = strconv.ParseUint(s[i+1:], 10, 64)
+	if err == nil && period > 0 {
+		return s[:i], 0, period, nil
+	}
+	if _, unknown := perfevent.Lookup(s[:i]); err == nil || unknown == nil {
+		return "", 0, 0, fmt.Errorf("event %s: period %q is no positive number", s[:i], s[i+1:])
+	}
+	return s, 0, 0, nil
 }
 
 // Hardware reports whether the event needs a hardware PMU.

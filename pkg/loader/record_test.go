@@ -121,22 +121,3 @@ func FuzzParseCPUList(f *testing.F) {
 	f.Add("0-3,5")
 	f.Fuzz(func(_ *testing.T, s string) { parseCPUList(s) })
 }
-
-func TestParseEvent(t *testing.T) {
-	for s, want := range map[string]struct{ hz, period uint64 }{
-		"cpu": {99, 0}, "cycles": {99, 0}, "cycles:1000": {0, 1000}, "page-faults": {0, 1}, "page-faults:100": {0, 100},
-	} {
-		e, err := ParseEvent(s, 99)
-		if err != nil || e.Frequency != want.hz || e.Period != want.period {
-			t.Errorf("ParseEvent(%q) = %+v, %v, want %+v", s, e, err, want)
-		}
-	}
-	for _, s := range []string{"", "nonsense", "cpu:0", "cpu:x", "cycles:-1"} {
-		if _, err := ParseEvent(s, 99); err == nil {
-			t.Errorf("ParseEvent(%q) succeeded", s)
-		}
-	}
-	if _, err := ParseEvent("cpu", maxFrequency+1); err == nil {
-		t.Error("a frequency above the kernel's limit was accepted")
-	}
-}

@@ -8,51 +8,35 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 )
 
-// perfSpec names a perf event as perf(1) and our -e flag do.
-type perfSpec struct {
-	name   string
-	typ    uint32
-	config uint64
-}
+// perfSpec is a perf event to try.
+type perfSpec struct{ perfevent.Event }
 
-// cacheEvent encodes PERF_TYPE_HW_CACHE, see perf_event_open(2).
-func cacheEvent(cache, result uint64) uint64 {
-	return cache | unix.PERF_COUNT_HW_CACHE_OP_READ<<8 | result<<16
-}
-
+// perfSpecs are the hardware events that the commands count and sample, and those that software counts.
 func perfSpecs() []perfSpec {
-	const (
-		sw, hw, hc = unix.PERF_TYPE_SOFTWARE, unix.PERF_TYPE_HARDWARE, unix.PERF_TYPE_HW_CACHE
-		l1d        = unix.PERF_COUNT_HW_CACHE_L1D
-		l1i        = unix.PERF_COUNT_HW_CACHE_L1I
-		llc        = unix.PERF_COUNT_HW_CACHE_LL
-		access     = unix.PERF_COUNT_HW_CACHE_RESULT_ACCESS
-		miss       = unix.PERF_COUNT_HW_CACHE_RESULT_MISS
-	)
-	return []perfSpec{
-		{"cpu-clock", sw, unix.PERF_COUNT_SW_CPU_CLOCK},
-		{"page-faults", sw, unix.PERF_COUNT_SW_PAGE_FAULTS},
-		{"context-switches", sw, unix.PERF_COUNT_SW_CONTEXT_SWITCHES},
-		{"cycles", hw, unix.PERF_COUNT_HW_CPU_CYCLES},
-		{"instructions", hw, unix.PERF_COUNT_HW_INSTRUCTIONS},
-		{"branch-misses", hw, unix.PERF_COUNT_HW_BRANCH_MISSES},
-		{"cache-references", hw, unix.PERF_COUNT_HW_CACHE_REFERENCES},
-		{"cache-misses", hw, unix.PERF_COUNT_HW_CACHE_MISSES},
-		{"L1-dcache-loads", hc, cacheEvent(l1d, access)},
-		{"L1-dcache-load-misses", hc, cacheEvent(l1d, miss)},
-		{"L1-icache-loads", hc, cacheEvent(l1i, access)},
-		{"L1-icache-load-misses", hc, cacheEvent(l1i, miss)},
-		{"LLC-loads", hc, cacheEvent(llc, access)},
-		{"LLC-load-misses", hc, cacheEvent(llc, miss)},
+	var specs []perfSpec
+	for _, name := range []string{
+		"cpu-clock", "task-clock", "page-faults", "minor-faults", "major-faults", "context-switches", "cpu-migrations",
+		"cycles", "instructions", "branches", "branch-misses", "cache-references", "cache-misses",
+		"L1-dcache-loads", "L1-dcache-load-misses", "L1-icache-loads", "L1-icache-load-misses",
+		"LLC-loads", "LLC-load-misses",
+	} {
+		e, err := perfevent.Lookup(name)
+		if err != nil {
+			panic(err) // the names above are in the table
+		}
+		specs = append(specs, perfSpec{e})
 	}
+	return specs
 }
 
 func eventChecks() []check {
 	var checks []check
 	for _, spec := range perfSpecs() {
-		checks = append(checks, check{Event, spec.name, func(context.Context) (outcome, error) { return spec.probe() }, ""})
+		checks = append(checks, check{Event, spec.Name, func(context.Context) (outcome, error) { return spec.probe() }, ""})
 	}
 	return checks
 }
@@ -68,7 +52,7 @@ func (s perfSpec) probe() (outcome, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	attr := unix.PerfEventAttr{Type: s.typ, Config: s.config, Sample: quietPeriod}
+	attr := unix.PerfEventAttr{Type: s.Type, Config: s.Config, Sample: quietPeriod}
 	own, err := openPerf(attr, 0, -1)
 	if denied(err) {
 		attr.Bits |= unix.PerfBitExcludeKernel | unix.PerfBitExcludeHv
@@ -114,7 +98,7 @@ func denied(err error) bool {
 // alwaysMoves tells events that no computation is without. Misses, and loads
 // that reach the last level, may really be rare.
 func (s perfSpec) alwaysMoves() bool {
-	switch s.name {
+	switch s.Name {
 	case "cycles", "instructions", "cache-references", "L1-dcache-loads", "L1-icache-loads":
 		return true
 	}

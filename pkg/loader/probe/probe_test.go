@@ -204,20 +204,6 @@ func FuzzFileOffset(f *testing.F) {
 	})
 }
 
-func TestReadID(t *testing.T) {
-	for text, want := range map[string]uint64{"365\n": 365, "": 0, "x": 0, "-1": 0, "99999999999": 0} {
-		f, err := os.CreateTemp(t.TempDir(), "id")
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprint(f, text)
-		f.Seek(0, 0)
-		if got, err := readID(f); got != want || (want == 0) != (err != nil) {
-			t.Errorf("readID(%q) = %d, %v", text, got, err)
-		}
-	}
-}
-
 func BenchmarkPrivileges(b *testing.B) {
 	for b.Loop() {
 		_ = Privileges()
