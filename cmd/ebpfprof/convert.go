@@ -22,7 +22,7 @@ OUT's extension decides its format. Either may be - for the standard input or ou
   perf script | stackcollapse-perf.pl | ebpfprof convert - profile.speedscope.json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			outs, err := planOutputs(args[1:], format, "")
+			outs, err := planOutputs(args[1:], format, "", nil)
 			if err != nil {
 				return err
 			}

@@ -39,6 +39,7 @@ type daemon struct {
 	sampler   *loader.Sampler
 	collector *agent.Collector
 	server    *server.Server
+	refused   []server.KindStatus // kinds that were asked for and that the machine cannot do
 	totals    metrics.Totals
 
 	services *serviceIdentifier
@@ -121,7 +122,7 @@ func (d *daemon) openSampler(c config.Sampling) error {
 		return err
 	}
 	o := agent.CollectorOptions{
-		FS: d.fs, Event: event, Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
+		FS: d.fs, Kinds: agent.KindsOf(event), Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
 		Identify: d.services.identity, Log: d.log,
 	}
 	if c.UnwindBudget > 0 {

@@ -18,11 +18,15 @@ func (d *daemon) status() server.Status {
 	if !s.Ready {
 		s.Waiting = "the programs are not attached"
 	}
-	if counters, err := d.sampler.Counters(0); err == nil {
-		o := agent.MeasureOverhead(counters.RunTime, d.sampler.KernelBytes())
-		s.Overhead = server.OverheadStatus{
-			KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,
+	var programs time.Duration
+	for event := range d.collector.Kinds() {
+		if counters, err := d.sampler.Counters(event); err == nil {
+			programs += counters.RunTime
 		}
+	}
+	o := agent.MeasureOverhead(programs, d.sampler.KernelBytes())
+	s.Overhead = server.OverheadStatus{
+		KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,
 	}
 	if d.store != nil {
 		st := d.store.Status()
@@ -36,17 +40,27 @@ func (d *daemon) status() server.Status {
 
 // kinds are those that are sampled, and those that the history has besides.
 func (d *daemon) kinds() []server.KindStatus {
-	stats := d.collector.Stats()
-	kinds := []server.KindStatus{{
-		Name: stats.Kind, Unit: d.collector.Unit(), Period: d.collector.Period(), Active: d.ready.Load(),
-		Fired:   stats.Fired - sum(stats.Filtered), // what rules leave out is no target
-		Samples: stats.Samples, Lost: stats.Lost,
-	}}
+	var kinds []server.KindStatus
+	known := map[string]bool{}
+	stats := d.collector.Stats().Kinds
+	for i, k := range d.collector.Kinds() {
+		n := stats[i]
+		known[n.Kind] = true
+		kinds = append(kinds, server.KindStatus{
+			Name: n.Kind, Unit: k.Type.Unit, Period: k.Period, Active: d.ready.Load(),
+			Fired:   n.Fired - sum(n.Filtered), // what rules leave out is no target
+			Samples: n.Samples, Lost: n.Lost,
+		})
+	}
+	for _, k := range d.refused {
+		known[k.Name] = true
+		kinds = append(kinds, k)
+	}
 	if d.store == nil {
 		return kinds
 	}
 	for _, name := range d.store.Kinds() {
-		if name != stats.Kind {
+		if !known[name] {
 			kinds = append(kinds, server.KindStatus{Name: name})
 		}
 	}
@@ -64,14 +78,16 @@ func sum(m map[string]uint64) (n uint64) {
 func (d *daemon) metrics() metrics.Snapshot {
 	var m metrics.Snapshot
 	s := d.collector.Stats()
-	for reason, n := range s.Stacks.ByEnd {
-		m.Add(metrics.StacksTotal, float64(n), s.Kind, reason)
-	}
-	m.Add(metrics.FramesTotal, float64(s.Stacks.Symbolized), s.Kind, "true")
-	m.Add(metrics.FramesTotal, float64(s.Stacks.Frames-s.Stacks.Symbolized), s.Kind, "false")
-	m.Add(metrics.WindowsTotal, float64(s.Windows), s.Kind)
-	for reason, n := range s.Filtered {
-		m.Add(metrics.SamplesFilteredTotal, float64(n), s.Kind, reason)
+	for _, k := range s.Kinds {
+		for reason, n := range k.Stacks.ByEnd {
+			m.Add(metrics.StacksTotal, float64(n), k.Kind, reason)
+		}
+		m.Add(metrics.FramesTotal, float64(k.Stacks.Symbolized), k.Kind, "true")
+		m.Add(metrics.FramesTotal, float64(k.Stacks.Frames-k.Stacks.Symbolized), k.Kind, "false")
+		m.Add(metrics.WindowsTotal, float64(s.Windows), k.Kind)
+		for reason, n := range k.Filtered {
+			m.Add(metrics.SamplesFilteredTotal, float64(n), k.Kind, reason)
+		}
 	}
 	for sink, n := range s.Sinks {
 		m.Add(metrics.SinkDroppedIntervalsTotal, float64(n.Dropped+n.Failed), sink)
@@ -89,12 +105,18 @@ func (d *daemon) metrics() metrics.Snapshot {
 // count adds an interval to the totals of services.
 func (d *daemon) count(i *profile.Interval) {
 	now := time.Now()
+	unit := ""
+	for _, k := range d.collector.Kinds() {
+		if k.Name() == i.Kind {
+			unit = k.Type.Unit
+		}
+	}
 	for _, w := range i.Windows {
 		var samples, value int64
 		for _, s := range w.Profile.Sample {
 			samples += s.Value[0]
 			value += s.Value[len(s.Value)-1]
 		}
-		d.totals.Add(now, w.Kind, d.collector.Unit(), w.Service, samples, value)
+		d.totals.Add(now, w.Kind, unit, w.Service, samples, value)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	pprof "github.com/google/pprof/profile"
 	"golang.org/x/term"
 
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/render"
 )
 
@@ -18,8 +19,15 @@ import (
 type output struct {
 	path    string // "-" is the standard output
 	format  render.F
+	event   int // number of the one event in it, or allEvents
 	written bool
 }
+
+// allEvents is the event of an output that has all of them.
+const allEvents = -1
+
+// eventVerb in an output's name stands for the name of an event, and makes a file for each.
+const eventVerb = "%e"
 
 func formatNames() string {
 	var names []string
@@ -29,8 +37,17 @@ func formatNames() string {
 	return strings.Join(names, ", ")
 }
 
+// showsSeveral reports whether a format holds all sample types of a profile.
+func showsSeveral(f render.F) bool {
+	switch f.Name {
+	case "pprof", "speedscope", "stacks", "html":
+		return true
+	}
+	return false
+}
+
 // planOutputs finds the format of each path. label names the default file.
-func planOutputs(paths []string, format, label string) ([]*output, error) {
+func planOutputs(paths []string, format, label string, events []loader.Event) ([]*output, error) {
 	if len(paths) == 0 {
 		paths = []string{defaultName(label, time.Now())}
 	}
@@ -49,19 +66,32 @@ func planOutputs(paths []string, format, label string) ([]*output, error) {
 		if err != nil {
 			return nil, &exitError{exitUsage, err}
 		}
-		out = append(out, &output{path: p, format: f})
+		if len(events) > 0 && strings.Contains(p, eventVerb) {
+			for i, e := range events {
+				out = append(out, &output{path: strings.ReplaceAll(p, eventVerb, fileName(e.Name)), format: f, event: i})
+			}
+			continue
+		}
+		if len(events) > 1 && !showsSeveral(f) {
+			return nil, usageError("-o %s: %s shows one event; write %s in the name for a file of each", p, f.Name, eventVerb)
+		}
+		out = append(out, &output{path: p, format: f, event: allEvents})
 	}
 	return out, nil
 }
 
 func defaultName(label string, now time.Time) string {
-	label = strings.Map(func(c rune) rune {
+	return fmt.Sprintf("ebpfprof-%s-%s.pb.gz", fileName(filepath.Base(label)), now.Format("20060102-150405"))
+}
+
+// fileName is s as part of a file's name.
+func fileName(s string) string {
+	return strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_' {
 			return c
 		}
 		return '_'
-	}, filepath.Base(label))
-	return fmt.Sprintf("ebpfprof-%s-%s.pb.gz", label, now.Format("20060102-150405"))
+	}, s)
 }
 
 // check finds out before the recording what would fail after it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -27,7 +28,7 @@ type recordFlags struct {
 	cgroup    string
 	container string
 	unit      string
-	event     string
+	events    []string
 	frequency uint64
 	duration  time.Duration
 	outputs   []string
@@ -50,10 +51,12 @@ func newRecordCmd() *cobra.Command {
 		Long: `Profile targets for a time (-d, 10s by default), or a command for its life, and write one or more files.
 
 Children and threads of targets are included. Without a target and a command, the whole machine is profiled.
-The output's extension decides its format; -o - writes to the standard output.`,
+The output's extension decides its format; -o - writes to the standard output. Several events go into one profile,
+which pprof and speedscope can show one by one; %e in a name makes a file for each event, with its name in place of %e.`,
 		Example: `  sudo ebpfprof record -a -d 10s -o profile.svg -o profile.pb.gz
   sudo ebpfprof record --comm '^postgres' -o - --format folded | sort
-  sudo ebpfprof record -o build.svg -- make -j8`,
+  sudo ebpfprof record -o build.svg -- make -j8
+  sudo ebpfprof record -e cpu -e page-faults:100 -o 'profile.%e.svg' -p 4711`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at != 0 && len(args) > 0 {
 				return usageError("unexpected argument %q: a command to run comes after --", args[0])
@@ -73,7 +76,7 @@ The output's extension decides its format; -o - writes to the standard output.`,
 	fl.StringVar(&f.cgroup, "cgroup", "", "processes in the control group `PATH`, or below")
 	fl.StringVar(&f.container, "container", "", "processes of the container `ID|NAME`")
 	fl.StringVar(&f.unit, "unit", "", "processes of the systemd unit `NAME`")
-	fl.StringVarP(&f.event, "event", "e", "cpu", "what to sample, `NAME[@HZ|:PERIOD]`")
+	fl.StringArrayVarP(&f.events, "event", "e", []string{"cpu"}, "what to sample, `NAME[@HZ|:PERIOD]`, repeatable; see docs/events.md")
 	fl.Uint64VarP(&f.frequency, "frequency", "F", loader.DefaultFrequency, "samples a second and CPU, in `Hz`")
 	fl.DurationVarP(&f.duration, "duration", "d", defaultDuration, "how long; with a command, its life unless given")
 	fl.StringArrayVarP(&f.outputs, "output", "o", nil, "`FILE` to write, repeatable (default ebpfprof-TARGET-TIME.pb.gz)")
@@ -118,7 +121,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if r.targets, err = f.targets(len(command) > 0); err != nil {
 		return nil, err
 	}
-	if r.event, err = parseEvent(f.event, f.frequency); err != nil {
+	if r.events, err = parseEvents(f.events, f.frequency); err != nil {
 		return nil, err
 	}
 	if r.push, err = planPush(f.push); err != nil {
@@ -127,7 +130,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if r.push != nil && len(f.outputs) == 0 {
 		return r, nil
 	}
-	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command)); err != nil {
+	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command), r.events); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -179,11 +182,21 @@ func (f *recordFlags) label(command []string) string {
 	return "all"
 }
 
-// parseEvent reads NAME[@HZ|:PERIOD].
-func parseEvent(s string, hz uint64) (loader.Event, error) {
-	e, err := loader.ParseEvent(s, hz)
-	if err != nil {
-		return e, &exitError{exitUsage, err}
+// parseEvents reads NAME[@HZ|:PERIOD] of each event.
+func parseEvents(names []string, hz uint64) ([]loader.Event, error) {
+	var events []loader.Event
+	for _, name := range names {
+		e, err := loader.ParseEvent(name, hz)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) { // of a tracepoint: it is the kernel that has none
+			return nil, &exitError{exitUnsupported, err}
+		}
+		if err != nil {
+			return nil, &exitError{exitUsage, err}
+		}
+		events = append(events, e)
 	}
-	return e, nil
+	if err := agent.CheckKinds(agent.KindsOf(events...)); err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return events, nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
@@ -23,7 +25,7 @@ import (
 type recording struct {
 	targets   agent.Targets
 	command   []string
-	event     loader.Event
+	events    []loader.Event
 	duration  time.Duration // 0: the command's life
 	outputs   []*output
 	summary   string
@@ -54,6 +56,11 @@ func (r *recording) run(ctx context.Context) error {
 	}
 	if err := probe.Privileges(); err != nil {
 		return &exitError{exitUnsupported, err}
+	}
+	for _, e := range r.events {
+		if err := canSample(e); err != nil {
+			return &exitError{exitUnsupported, err}
+		}
 	}
 	if err := r.open(); err != nil {
 		return err
@@ -88,7 +95,7 @@ func (r *recording) open() error {
 		return &exitError{exitFailed, err}
 	}
 	r.sampler, err = loader.Open(loader.Options{
-		Events: []loader.Event{r.event}, Filter: filter, RingBytes: r.ringBytes,
+		Events: r.events, Filter: filter, RingBytes: r.ringBytes,
 		Namespace: inode,
 	})
 	if errors.Is(err, loader.ErrKernel) {
@@ -98,9 +105,13 @@ func (r *recording) open() error {
 		return &exitError{exitFailed, err}
 	}
 	r.progress = newProgress(os.Stderr, r.quiet || !term.IsTerminal(int(os.Stderr.Fd())), r.duration)
-	r.recorder = agent.NewRecorder(r.fs, r.event, r.sampler.Reannounce, func() {
+	r.recorder, err = agent.NewRecorder(r.fs, agent.KindsOf(r.events...), r.sampler.Reannounce, func() {
 		r.progress.show(time.Since(r.started), r.recorder.Samples())
 	})
+	if err != nil {
+		r.sampler.Close()
+		return &exitError{exitUsage, err}
+	}
 	if r.unwindBudget > 0 {
 		r.recorder.Unwind(r.sampler, r.unwindBudget, r.unwindCache)
 	}
@@ -131,7 +142,7 @@ func (r *recording) start() error {
 		if r.child != nil {
 			r.child.kill()
 		}
-		return eventError(err, r.event)
+		return startError(err)
 	}
 	if r.child != nil {
 		r.child.release()
@@ -152,13 +163,18 @@ func (r *recording) prepare() {
 	r.recorder.Prepare(limit, pids...)
 }
 
-// eventError says what an event that cannot be opened means.
-func eventError(err error, e loader.Event) error {
+// canSample finds out by trying whether this machine has an event. Of what needs no PMU, Start tells.
+func canSample(e loader.Event) error {
+	if !e.Hardware() {
+		return nil
+	}
+	return probe.Sampling(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
+}
+
+// startError says what an event that cannot be opened means.
+func startError(err error) error {
 	if !errors.Is(err, loader.ErrKernel) {
 		return &exitError{exitFailed, err}
-	}
-	if e.Hardware() && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENODEV)) {
-		err = fmt.Errorf("event %s: this machine has no hardware PMU that counts it (as most virtual machines); use -e cpu: %w", e.Name, err)
 	}
 	return &exitError{exitUnsupported, err}
 }
@@ -210,30 +226,26 @@ func (r *recording) targetsLive() bool {
 	return slices.ContainsFunc(r.targets.PIDs, alive) || r.sampler.HasTargets()
 }
 
-// finish builds and writes the profile and tells how it went. The command's exit code is ours.
+// finish builds and writes the profiles and tells how it went. The command's exit code is ours.
 func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) error {
-	counters, err := r.sampler.Counters(0)
+	counters, err := r.counters()
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
 	kernelBytes := r.sampler.KernelBytes()
-	p, stacks := r.recorder.Profile(r.started, duration, profile.LostComment(int64(counters.LostRingFull)))
-	var failed error
-	for _, o := range r.outputs {
-		if err := o.write(p, r.owner); err != nil {
-			failed = errors.Join(failed, err)
-		}
-	}
-	if r.push != nil {
-		failed = errors.Join(failed, r.push.push(context.Background(), p, counters.LostRingFull))
-	}
+	stacks, failed := r.writeProfiles(duration, counters)
 	summary := agent.Summary{
 		DurationSeconds: duration.Seconds(),
 		CPUs:            r.sampler.CPUs(),
-		Events:          map[string]agent.EventSummary{r.event.Name: agent.NewEventSummary(counters, stacks)},
+		Events:          map[string]agent.EventSummary{},
 		UnwindTables:    r.recorder.UnwindStats(),
-		Overhead:        agent.MeasureOverhead(counters.RunTime, kernelBytes),
 	}
+	var programs time.Duration
+	for i, e := range r.events {
+		summary.Events[e.Name] = agent.NewEventSummary(counters[i], stacks[i])
+		programs += counters[i].RunTime
+	}
+	summary.Overhead = agent.MeasureOverhead(programs, kernelBytes)
 	if first := r.recorder.FirstSample(); first > 0 {
 		summary.StartSeconds = agent.SinceStart(r.fs, first).Seconds()
 	}
@@ -257,9 +269,68 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 	if failed != nil {
 		return &exitError{exitFailed, failed}
 	}
-	if counters.Samples == 0 {
-		return &exitError{exitNoSamples, fmt.Errorf("no samples in %s: the targets used no CPU (%d events hit other processes, %d an idle CPU)",
-			duration.Round(time.Millisecond), counters.Filtered, counters.Idle)}
+	if r.recorder.Samples() == 0 {
+		return &exitError{exitNoSamples, r.noSamples(duration, counters)}
 	}
 	return nil
+}
+
+// counters are those of the kernel side, by event.
+func (r *recording) counters() ([]loader.Counters, error) {
+	all := make([]loader.Counters, len(r.events))
+	for i := range r.events {
+		var err error
+		if all[i], err = r.sampler.Counters(i); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// writeProfiles writes and pushes what was recorded. It returns how whole the stacks are, by event.
+func (r *recording) writeProfiles(duration time.Duration, counters []loader.Counters) ([]agent.Stacks, error) {
+	var failed error
+	all, stacks := r.recorder.Profile(r.started, duration, r.comments(counters, allEvents)...)
+	for _, o := range r.outputs {
+		p := all
+		if o.event != allEvents {
+			p = r.recorder.ProfileOf(o.event, r.started, duration, r.comments(counters, o.event)...)
+		}
+		failed = errors.Join(failed, o.write(p, r.owner))
+	}
+	if r.push != nil {
+		for i := range r.events {
+			p := r.recorder.ProfileOf(i, r.started, duration, r.comments(counters, i)...)
+			failed = errors.Join(failed, r.push.push(context.Background(), p, counters[i].LostTotal()))
+		}
+	}
+	return stacks, failed
+}
+
+// comments say of a profile what its samples do not.
+func (r *recording) comments(counters []loader.Counters, event int) []string {
+	var lost uint64
+	for i, c := range counters {
+		if event == allEvents || event == i {
+			lost += c.LostTotal()
+		}
+	}
+	return []string{profile.LostComment(int64(lost))}
+}
+
+// noSamples says what the events hit instead of targets.
+func (r *recording) noSamples(duration time.Duration, counters []loader.Counters) error {
+	var names []string
+	var filtered, idle uint64
+	for i, c := range counters {
+		names = append(names, r.events[i].Name)
+		filtered += c.Filtered
+		idle += c.Idle
+	}
+	why := "the targets used no CPU"
+	if len(r.events) > 1 || !r.events[0].IsTime() {
+		why = "the targets had no event of " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("no samples in %s: %s (%d events hit other processes, %d an idle CPU)",
+		duration.Round(time.Millisecond), why, filtered, idle)
 }

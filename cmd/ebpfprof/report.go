@@ -61,7 +61,7 @@ func percent(part, whole uint64) float64 {
 }
 
 // report prints what was written and, last, how true it is.
-func (r *recording) report(s agent.Summary, c loader.Counters) {
+func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 	for _, o := range r.outputs {
 		if o.written && o.path != "-" {
 			fmt.Fprintf(os.Stderr, "wrote %s%s\n", o.path, o.hint())
@@ -72,15 +72,35 @@ func (r *recording) report(s agent.Summary, c loader.Counters) {
 			fmt.Fprintf(os.Stderr, "pushed %d profiles to %s\n", s.Pushed, s.URL)
 		}
 	}
-	if c.TargetsFull > 0 {
-		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", c.TargetsFull)
+	if n := counters[0].TargetsFull; n > 0 { // is of no event, and counted with the first
+		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", n)
 	}
-	e := s.Events[r.event.Name]
+	if len(r.events) > 1 {
+		for i, e := range r.events {
+			n := s.Events[e.Name]
+			fmt.Fprintf(os.Stderr, "%s: %d samples, %d lost%s\n", e.Name, n.Samples, n.LostTotal(), r.worth(i))
+		}
+	}
+	e := s.Total()
 	cost := s.Overhead.KernelSeconds + s.Overhead.UserSeconds
 	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
 	fmt.Fprintf(os.Stderr, "%d samples, %d lost, %.1f%% of stacks complete, %.1f%% of frames symbolized, overhead %.2f s = %.2f%% of the machine\n",
 		e.Samples, e.LostTotal(), percent(e.Stacks["complete"], e.Samples), percent(e.Frames.Symbolized, e.Frames.Total),
 		cost, 100*cost/busy)
+}
+
+// worth says what an event's samples stand for, where that is not their number.
+func (r *recording) worth(event int) string {
+	e := r.events[event]
+	switch {
+	case e.IsTime():
+		return fmt.Sprintf(", each 1/%d s of a CPU", e.Frequency)
+	case e.Period > 1:
+		return fmt.Sprintf(", each %d events", e.Period)
+	case e.Period == 0:
+		return ", weighted by the events that they stand for"
+	}
+	return ""
 }
 
 // writeSummary writes the files of --summary and --metrics.

@@ -99,7 +99,7 @@ func TestCollectorChurn(t *testing.T) {
 	}
 	end()
 	st := c.Stats()
-	if samples != s.delivered || st.Samples != s.delivered || s.delivered != processes*4 {
+	if samples != s.delivered || st.Kinds[0].Samples != s.delivered || s.delivered != processes*4 {
 		t.Errorf("windows hold %d samples of %d", samples, s.delivered)
 	}
 	t.Logf("%d windows, %d generations, heap at most %d KiB in the first quarter of the day, %d KiB in the rest; %+v",

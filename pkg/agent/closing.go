@@ -1,18 +1,21 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
-// nameWindows makes an interval of each window that is closed, and hands it to the sinks. It returns after the last.
+// nameWindows makes an interval of each kind of each window that is closed, and hands them to the sinks. It returns
+// after the last.
 func (c *Collector) nameWindows() {
 	for w := range c.closed {
-		i := c.interval(w)
-		for _, s := range c.sinks {
-			s.offer(i)
+		for _, i := range c.intervals(w) {
+			for _, s := range c.sinks {
+				s.offer(i)
+			}
 		}
 	}
 	for _, s := range c.sinks {
@@ -33,35 +36,41 @@ type seriesBuild struct {
 	value   int64
 }
 
-// interval names what a window counted, and builds the profile of each series.
-func (c *Collector) interval(w *window) *profile.Interval {
-	duration := w.until.Sub(w.wall)
-	builds := map[string]*seriesBuild{}
-	stacks := Stacks{Guessed: w.guessed}
+// A kindBuild is the interval of one kind in the making.
+type kindBuild struct {
+	kind   Kind
+	series map[string]*seriesBuild
+	stacks Stacks
+}
+
+// intervals names what a window counted, and builds the profile of each series of each kind.
+func (c *Collector) intervals(w *window) []*profile.Interval {
+	builds := make([]kindBuild, len(c.kinds))
+	for i, k := range c.kinds {
+		builds[i] = kindBuild{kind: k, series: map[string]*seriesBuild{}, stacks: Stacks{Guessed: w.guessed[i]}}
+	}
 	begin := time.Now()
 	c.namer.mu.Lock()
 	before := c.namer.stats
 	for _, p := range w.parts {
 		keys := p.view.sortedKeys(p.counts)
 		c.namer.name(p.view, stacksOf(keys))
-		c.build(w, p, keys, builds, &stacks)
+		for len(keys) > 0 { // by kind
+			kind, n := keys[0].kind(), 1
+			for n < len(keys) && keys[n].kind() == kind {
+				n++
+			}
+			builds[kind].add(w, p, keys[:n])
+			keys = keys[n:]
+		}
 	}
 	naming := c.namer.stats
 	places := c.namer.cache.len()
 	c.namer.mu.Unlock()
 
-	all := make([]*seriesBuild, 0, len(builds))
-	for _, b := range builds {
-		all = append(all, b)
-	}
-	slices.SortFunc(all, func(a, b *seriesBuild) int { return compareSeries(a.series, b.series) })
-	out := &profile.Interval{Kind: c.kind, Start: w.wall, Duration: duration, Lost: w.lost}
-	for _, b := range all {
-		b.locator.done()
-		out.Windows = append(out.Windows, &profile.Window{
-			Series:  profile.Series{Kind: c.kind, Service: b.service, Labels: b.labels},
-			Profile: b.builder.Profile(),
-		})
+	out := make([]*profile.Interval, len(builds))
+	for i := range builds {
+		out[i] = builds[i].interval(w, w.lost[i])
 	}
 	took := time.Since(begin)
 
@@ -69,18 +78,37 @@ func (c *Collector) interval(w *window) *profile.Interval {
 	defer c.mu.Unlock()
 	s := &c.stats
 	s.Windows++
-	s.Stacks.join(stacks)
-	for _, b := range all {
-		s.serve(b.service, b.guessed, b.samples, b.value)
+	services := 0
+	for i := range builds {
+		k := &s.Kinds[i]
+		k.Stacks.join(builds[i].stacks)
+		for _, b := range builds[i].series {
+			k.serve(b.service, b.guessed, b.samples, b.value)
+		}
+		services = max(services, len(k.Services))
 	}
 	s.Naming.Time, s.Naming.Places = naming.looked, naming.places
 	s.Naming.Build += took - (naming.looked - before.looked)
-	s.Sizes.Places, s.Sizes.Services, s.Sizes.Keyed = places, len(s.Services), uint64(w.keys())
+	s.Sizes.Places, s.Sizes.Services, s.Sizes.Keyed = places, services, uint64(w.keys())
 	return out
 }
 
-// build enters one part of a window into the profiles of its series.
-func (c *Collector) build(w *window, p *part, keys []sampleKey, builds map[string]*seriesBuild, sum *Stacks) {
+// interval is the profiles of all series, sorted.
+func (k *kindBuild) interval(w *window, lost uint64) *profile.Interval {
+	all := slices.SortedFunc(maps.Values(k.series), func(a, b *seriesBuild) int { return compareSeries(a.series, b.series) })
+	out := &profile.Interval{Kind: k.kind.Name(), Start: w.wall, Duration: w.until.Sub(w.wall), Lost: lost}
+	for _, b := range all {
+		b.locator.done()
+		out.Windows = append(out.Windows, &profile.Window{
+			Series:  profile.Series{Kind: out.Kind, Service: b.service, Labels: b.labels},
+			Profile: b.builder.Profile(),
+		})
+	}
+	return out
+}
+
+// add enters one part of a window into the profiles of its series.
+func (k *kindBuild) add(w *window, p *part, keys []sampleKey) {
 	v := p.view
 	bySeries := make([]*seriesBuild, len(v.series))
 	var buf []*place
@@ -88,20 +116,21 @@ func (c *Collector) build(w *window, p *part, keys []sampleKey, builds map[strin
 		at := v.processes[key.process].series
 		b := bySeries[at]
 		if b == nil {
-			if b = builds[v.series[at].key]; b == nil {
+			if b = k.series[v.series[at].key]; b == nil {
 				b = &seriesBuild{series: v.series[at]}
-				b.builder = profile.NewBuilder(builderOptions(c.options.Event, w.wall, w.until.Sub(w.wall), nil))
+				b.builder = profile.NewBuilder(builderOptions([]Kind{k.kind}, w.wall, w.until.Sub(w.wall), nil))
 				b.locator.b = b.builder
-				builds[b.key] = b
+				k.series[b.key] = b
 			}
 			bySeries[at] = b
 		}
 		count := p.counts[key]
 		st := v.read(key.stack, v.gen.places, buf)
 		buf = st.places
-		sum.add(st, count.samples)
-		b.locator.enter(v, key, count, st, c.options.Event, b.service)
+		k.stacks.add(st, count.samples)
+		value := k.kind.value(count)
+		b.locator.enter(v, key, k.kind, st, b.service, int64(count.events), value)
 		b.samples += count.samples
-		b.value += count.value(c.options.Event)
+		b.value += value
 	}
 }

@@ -26,8 +26,9 @@ type Kernel interface {
 
 // CollectorOptions says what to make of samples. The zero value of a field is its default.
 type CollectorOptions struct {
-	FS    proc.FS
-	Event loader.Event // that the sampler was opened with
+	FS proc.FS
+	// Kinds are those of the sampler's events, in their order.
+	Kinds []Kind
 	// Window is how long a window is: 10 s.
 	Window time.Duration
 	Sinks  []Sink
@@ -64,12 +65,13 @@ const (
 	maxGap = 2
 )
 
-// A Collector counts samples in windows, for as long as it runs, and gives each window to its sinks. It is a
+// A Collector counts samples of one or several kinds in windows, for as long as it runs, and gives each window to its
+// sinks: an interval for each kind. Kinds share everything that is known of processes, objects and names. It is a
 // loader.Handler: Sample, File and Tick are called by the sampler's goroutine. Run owns everything else; Subscribe,
 // Stats and Reidentify may be called from any goroutine, at any time.
 type Collector struct {
 	options CollectorOptions
-	kind    string
+	kinds   []Kind
 	kernel  Kernel
 	log     *slog.Logger
 
@@ -82,14 +84,14 @@ type Collector struct {
 	schedule  schedule
 	cur, next *window
 	lastTick  time.Duration
-	lostSeen  uint64
+	lostSeen  []uint64 // by kind
 	counts    readCounts
 
 	renew  atomic.Bool
 	namer  namer
 	closed chan *window // to the goroutine that names
 	sinks  []*sinkQueue
-	live   *feed
+	live   []*feed // by kind
 
 	mu    sync.Mutex // guards stats
 	stats Stats
@@ -100,17 +102,22 @@ func NewCollector(k Kernel, o CollectorOptions) (*Collector, error) {
 	if o.Window < 0 || o.Window > 0 && o.Window < minWindow {
 		return nil, fmt.Errorf("window of %s: want at least %s", o.Window, minWindow)
 	}
+	if err := CheckKinds(o.Kinds); err != nil {
+		return nil, err
+	}
 	o.defaults()
 	c := &Collector{
-		options: o, kind: profileType(o.Event.Name), kernel: k, log: o.Log,
+		options: o, kinds: o.Kinds, kernel: k, log: o.Log,
 		discovery: discovery{fs: o.FS, objects: newObjects(o.FS), announce: k.Reannounce},
 		thinnings: map[string]*thinning{},
 		schedule:  schedule{length: o.Window, clock: systemClock},
 		closed:    make(chan *window, 1),
+		lostSeen:  make([]uint64, len(o.Kinds)),
+		counts:    readCounts{kinds: make([]kindCounts, len(o.Kinds))},
 	}
 	c.objects.limit, c.objects.reopen = o.MaxFiles, true
 	c.namer.cache.limit, c.namer.indexes.limit = o.MaxPlaces, indexBytes
-	c.stats.init(c.kind)
+	c.stats.init(c.kinds)
 	for _, s := range o.Sinks {
 		if _, taken := c.stats.Sinks[s.Name]; taken || s.Name == "" || s.Put == nil {
 			return nil, fmt.Errorf("sink %q: want a name of its own and a function", s.Name)
@@ -118,7 +125,9 @@ func NewCollector(k Kernel, o CollectorOptions) (*Collector, error) {
 		c.stats.Sinks[s.Name] = SinkStats{}
 		c.sinks = append(c.sinks, newSinkQueue(s, c))
 	}
-	c.live = newFeed(c)
+	for kind := range c.kinds {
+		c.live = append(c.live, newFeed(c, kind))
+	}
 	c.gen = c.newGeneration()
 	return c, nil
 }
@@ -150,20 +159,8 @@ func (o *CollectorOptions) defaults() {
 	}
 }
 
-// Kind is the kind of the profiles: the event's name with _ for -.
-func (c *Collector) Kind() string { return c.kind }
-
-// Unit and Period are of the profiles' last sample type: what a value counts, and what one sample is worth.
-func (c *Collector) Unit() string {
-	unit, _ := unitOf(c.options.Event)
-	return unit.Unit
-}
-
-// Period is in Unit; 0 when samples are not periodic.
-func (c *Collector) Period() int64 {
-	_, period := unitOf(c.options.Event)
-	return period
-}
+// Kinds are those that are collected, by number. Nobody changes them.
+func (c *Collector) Kinds() []Kind { return c.kinds }
 
 // Reidentify makes the collector ask anew what every process belongs to, because the rules have changed. It takes effect
 // with the next window.
@@ -183,26 +180,27 @@ func (c *Collector) Sample(s *loader.Sample) {
 	comm := c.gen.comms.add(s.Comm)
 	id := c.gen.processes.add(s, comm)
 	p := &c.gen.processes.list[id]
+	n := &c.counts.kinds[s.Event]
 	if p.drop {
-		c.counts.dropped++
+		n.dropped++
 		return
 	}
 	events, weight := uint64(1), s.Weight
 	if p.thin != nil {
 		var kept bool
-		if events, weight, kept = p.thin.take(s.Weight); !kept {
-			c.counts.thinned++
+		if events, weight, kept = p.thin.take(s.Event, s.Weight); !kept {
+			n.thinned++
 			return
 		}
 	}
-	c.counts.samples++
+	n.samples++
 	if s.Guessed {
-		w.guessed++
+		w.guessed[s.Event]++
 	}
-	key := sampleKey{stack: c.gen.stacks.add(s, c.objects), process: id, tid: int32(s.TID), comm: comm}
+	key := sampleKey{stack: c.gen.stacks.add(s, c.objects), process: id, tid: int32(s.TID), comm: comm, kindTag: kindTagOf(s)}
 	w.part(c.gen).add(key, events, weight)
-	if c.live.on.Load() {
-		c.live.add(s.Time, key, events, weight)
+	if live := c.live[s.Event]; live.on.Load() {
+		live.add(s.Time, key, events, weight)
 	}
 }
 
@@ -221,7 +219,9 @@ func (c *Collector) Tick() {
 		c.advance(c.lastTick)
 	}
 	c.lastTick = now
-	c.live.tick()
+	for _, f := range c.live {
+		f.tick()
+	}
 	c.publish()
 }
 
@@ -229,8 +229,15 @@ func (c *Collector) Tick() {
 func (c *Collector) begin() {
 	now, _ := c.schedule.clock()
 	c.lastTick = now
-	c.cur = &window{span: c.schedule.at(now)}
-	c.live.begin()
+	c.cur = c.newWindow(c.schedule.at(now), 0)
+	for _, f := range c.live {
+		f.begin()
+	}
+}
+
+// newWindow opens a window that is likely to have hint distinct samples.
+func (c *Collector) newWindow(s span, hint int) *window {
+	return &window{span: s, guessed: make([]uint64, len(c.kinds)), hint: hint}
 }
 
 // newGeneration is what numbers samples from now on.
@@ -245,7 +252,7 @@ func (c *Collector) newGeneration() *generation {
 func (c *Collector) thinningOf(series string, fraction float64) *thinning {
 	t := c.thinnings[series]
 	if t == nil {
-		t = &thinning{}
+		t = &thinning{kinds: make([]thinned, len(c.kinds))}
 		c.thinnings[series] = t
 	}
 	t.fraction = fraction

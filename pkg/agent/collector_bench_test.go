@@ -34,7 +34,7 @@ func load() []*loader.Sample {
 
 func benchCollector(b *testing.B, o CollectorOptions) (*Collector, *script) {
 	s := newScript()
-	o.Event, o.Identify = loader.CPUClock(99), func(pid int, _ uint64) Identity {
+	o.Kinds, o.Identify = KindsOf(loader.CPUClock(99)), func(pid int, _ uint64) Identity {
 		return Identity{Service: fmt.Sprint("s", pid%benchPrograms), OK: true}
 	}
 	c, err := NewCollector(s, o)
@@ -73,7 +73,7 @@ func BenchmarkCollectorClose(b *testing.B) {
 				{Name: "none", Put: func(context.Context, *profile.Interval) error { return nil }},
 			}})
 			fill := func() *window {
-				w := &window{span: c.schedule.at(s.now())}
+				w := c.newWindow(c.schedule.at(s.now()), 0)
 				c.cur = w
 				for _, x := range all {
 					x.Time = w.start
@@ -82,14 +82,14 @@ func BenchmarkCollectorClose(b *testing.B) {
 				return c.seal(w)
 			}
 			w := fill()
-			c.interval(w)
+			c.intervals(w)
 			b.ReportAllocs()
 			for b.Loop() {
 				if first {
 					w.parts[0].gen.places, w.parts[0].gen.seen = nil, nil
 					c.namer.cache = placeCache{limit: defaultMaxPlaces}
 				}
-				if n := len(c.interval(w).Windows); n != benchPrograms {
+				if n := len(c.intervals(w)[0].Windows); n != benchPrograms {
 					b.Fatalf("%d series", n)
 				}
 			}

@@ -33,7 +33,7 @@ func TestCollectorConserves(t *testing.T) {
 	}
 	k := newKeeper()
 	c, err := NewCollector(s, CollectorOptions{
-		Event: loader.CPUClock(997), Window: time.Second, Sinks: []Sink{k.sink()}, Tables: s, TableCache: t.TempDir(),
+		Kinds: KindsOf(loader.CPUClock(997)), Window: time.Second, Sinks: []Sink{k.sink()}, Tables: s, TableCache: t.TempDir(),
 		Flush: time.Minute, // a machine that is busy with other tests
 	})
 	if err != nil {
@@ -57,10 +57,10 @@ func TestCollectorConserves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if counters.Samples < 100 || k.samples() != counters.Samples || k.lost() != counters.LostRingFull {
+	if counters.Samples < 100 || k.samples() != counters.Samples || k.lost() != counters.LostTotal() {
 		t.Errorf("windows hold %d samples and lost %d; kernel side: %+v", k.samples(), k.lost(), counters)
 	}
-	st := c.Stats()
+	st := c.Stats().Kinds[0]
 	if st.Fired != counters.Fired || st.Samples != counters.Samples {
 		t.Errorf("statistics %+v; kernel side: %+v", st, counters)
 	}
@@ -81,7 +81,7 @@ func TestCollectorRecoversEvictedTables(t *testing.T) {
 	}
 	ends := make(chan map[string]int64, 64)
 	c, err := NewCollector(s, CollectorOptions{
-		Event: loader.CPUClock(499), Window: time.Second, Tables: s, TableCache: t.TempDir(), PIDs: []int{run.PID},
+		Kinds: KindsOf(loader.CPUClock(499)), Window: time.Second, Tables: s, TableCache: t.TempDir(), PIDs: []int{run.PID},
 		Sinks: []Sink{{Name: "ends", Put: func(_ context.Context, i *profile.Interval) error {
 			m := map[string]int64{}
 			for _, w := range i.Windows {

@@ -50,7 +50,7 @@ func (s *script) Run(h loader.Handler) error {
 func (s *script) Counters(int) (loader.Counters, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return loader.Counters{Fired: s.delivered + s.lost, Samples: s.delivered, LostRingFull: s.lost}, nil
+	return loader.Counters{Fired: s.delivered + s.lost, Samples: s.delivered, Lost: map[string]uint64{loader.LostRingFull: s.lost}}, nil
 }
 
 func (s *script) Reannounce(loader.FileID) {}
@@ -167,8 +167,8 @@ func (k *keeper) lost() (n uint64) {
 // collect runs a collector on a script, and returns how to end it.
 func collect(t testing.TB, s *script, o CollectorOptions) (*Collector, func()) {
 	t.Helper()
-	if o.Event.Name == "" {
-		o.Event = loader.CPUClock(100)
+	if o.Kinds == nil {
+		o.Kinds = KindsOf(loader.CPUClock(100))
 	}
 	c, err := NewCollector(s, o)
 	if err != nil {
@@ -238,15 +238,15 @@ func TestCollectorWindows(t *testing.T) {
 			}
 		}
 	}
-	st := c.Stats()
-	if st.Fired != s.delivered+s.lost || st.Samples != s.delivered || st.Windows != 4 || st.Stacks.ByEnd["complete"] != s.delivered {
+	st, all := c.Stats().Kinds[0], c.Stats()
+	if st.Fired != s.delivered+s.lost || st.Samples != s.delivered || all.Windows != 4 || st.Stacks.ByEnd["complete"] != s.delivered {
 		t.Errorf("statistics %+v", st)
 	}
 	if got := st.Services["s1"]; got.Samples != 34 || got.Value != 34*10_000_000 {
 		t.Errorf("service s1: %+v, want 34 samples of 10 ms", got)
 	}
-	if st.Sinks["keeper"] != (SinkStats{Delivered: 4}) {
-		t.Errorf("sinks %+v", st.Sinks)
+	if all.Sinks["keeper"] != (SinkStats{Delivered: 4}) {
+		t.Errorf("sinks %+v", all.Sinks)
 	}
 }
 
@@ -350,7 +350,7 @@ func TestCollectorThins(t *testing.T) {
 		c.Reidentify() // the count goes on
 		s.ticks(11 * time.Second)
 		end()
-		st := c.Stats()
+		st := c.Stats().Kinds[0]
 		if st.Filtered[FilteredByRule] != 300 || st.Fired != s.delivered || st.Fired != st.Samples+st.Filtered[FilteredByFraction]+300 {
 			t.Errorf("fraction %g: %+v", fraction, st)
 		}
@@ -457,7 +457,7 @@ func TestCollectorLooksAgain(t *testing.T) {
 // The path of a sample whose stack is known allocates nothing.
 func TestCollectorSampleAllocatesNothing(t *testing.T) {
 	s := newScript()
-	c, err := NewCollector(s, CollectorOptions{Event: loader.CPUClock(100), Identify: servicesByPID})
+	c, err := NewCollector(s, CollectorOptions{Kinds: KindsOf(loader.CPUClock(100)), Identify: servicesByPID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,6 +480,7 @@ func TestNewCollectorChecksOptions(t *testing.T) {
 		{Window: time.Millisecond}, {Window: -1}, {Sinks: []Sink{{Name: "a"}}}, {Sinks: []Sink{{Put: put}}},
 		{Sinks: []Sink{{"a", put}, {"a", put}}},
 	} {
+		o.Kinds = KindsOf(loader.CPUClock(100))
 		if _, err := NewCollector(newScript(), o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

@@ -2,28 +2,47 @@ package agent
 
 import (
 	"maps"
+	"slices"
 	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
 // readCounts is what the reading goroutine counts.
 type readCounts struct {
-	samples, thinned, dropped, lost uint64
-	late, overflowed, extended      uint64
-	forgone, generations            uint64
+	kinds                      []kindCounts
+	late, overflowed, extended uint64
+	generations                uint64
+}
+
+type kindCounts struct {
+	samples, thinned, dropped, forgone uint64
+	lost                               map[string]uint64 // by reason; never changed
 }
 
 // ExitedService is the service in Stats of processes that had gone before they could be asked.
 const ExitedService = "[exited]"
 
-// Reasons in Stats.Filtered and Lost, and in an EventSummary.
+// Reasons in KindStats.Filtered.
 const (
 	FilteredByFraction = "fraction"
 	FilteredByRule     = "rule"
-	LostRingFull       = "ring_full"
 )
 
 // Stats is what a Collector did since it was made.
 type Stats struct {
+	Kinds    []KindStats // by number
+	Windows  uint64      // closed and handed to the sinks, an interval for each kind
+	Extended uint64      // lengths by which windows were longer because naming was late
+	Late     uint64      // samples that came after their window was closed, and are in the next
+	Sinks    map[string]SinkStats
+	Naming   NamingStats
+	Unwind   UnwindStats
+	Sizes    Sizes
+}
+
+// KindStats is what became of the events of one kind.
+type KindStats struct {
 	Kind string
 
 	Fired   uint64 // events that hit a target = Samples + sum(Filtered) + sum(Lost)
@@ -36,15 +55,7 @@ type Stats struct {
 	Stacks Stacks // of samples in closed windows
 	// Services is by service, in closed windows. What goes by its thread's name because it had gone is in ExitedService.
 	Services map[string]ServiceTotals
-
-	Windows  uint64 // closed and handed to the sinks
-	Extended uint64 // lengths by which windows were longer because naming was late
-	Late     uint64 // samples that came after their window was closed, and are in the next
-	Sinks    map[string]SinkStats
 	Live     LiveStats
-	Naming   NamingStats
-	Unwind   UnwindStats
-	Sizes    Sizes
 }
 
 // ServiceTotals is what a service has used.
@@ -72,13 +83,15 @@ type Sizes struct {
 	FilesRefused, StacksDropped, Keyed uint64 // files without a descriptor, stacks without room, samples of the last window
 }
 
-const maxServices = 2 * hardSeries // in Stats.Services
+const maxServices = 2 * hardSeries // in KindStats.Services
 
-func (s *Stats) init(kind string) {
-	*s = Stats{
-		Kind: kind, Filtered: map[string]uint64{}, Lost: map[string]uint64{},
-		Services: map[string]ServiceTotals{}, Sinks: map[string]SinkStats{},
-		Stacks: Stacks{ByEnd: map[string]uint64{}},
+func (s *Stats) init(kinds []Kind) {
+	*s = Stats{Sinks: map[string]SinkStats{}}
+	for _, k := range kinds {
+		s.Kinds = append(s.Kinds, KindStats{
+			Kind: k.Name(), Filtered: map[string]uint64{}, Lost: map[string]uint64{loader.LostRingFull: 0},
+			Services: map[string]ServiceTotals{}, Stacks: Stacks{ByEnd: map[string]uint64{}},
+		})
 	}
 }
 
@@ -91,11 +104,10 @@ func (c *Collector) publish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, n := &c.stats, &c.counts
-	s.Samples, s.Late, s.Extended, s.Forgone = n.samples, n.late, n.extended, n.forgone
-	s.Filtered[FilteredByFraction], s.Filtered[FilteredByRule] = n.thinned, n.dropped
-	s.Lost[LostRingFull] = n.lost
-	s.Fired = n.samples + n.thinned + n.dropped + n.lost
-	s.Unwind = unwind
+	s.Late, s.Extended, s.Unwind = n.late, n.extended, unwind
+	for kind := range s.Kinds {
+		s.Kinds[kind].publish(n.kinds[kind])
+	}
 	s.Sizes.Generations, s.Sizes.StacksDropped = n.generations+1, n.overflowed+c.gen.stacks.dropped
 	s.Sizes.Nodes, s.Sizes.Stacks = len(c.gen.stacks.nodes), len(c.gen.stacks.list)
 	s.Sizes.Processes, s.Sizes.Comms = len(c.gen.processes.list), len(c.gen.comms.list)
@@ -103,30 +115,46 @@ func (c *Collector) publish() {
 	s.Sizes.FilesRefused = c.objects.refused
 }
 
+func (k *KindStats) publish(n kindCounts) {
+	k.Samples, k.Forgone = n.samples, n.forgone
+	k.Filtered[FilteredByFraction], k.Filtered[FilteredByRule] = n.thinned, n.dropped
+	k.Fired = n.samples + n.thinned + n.dropped
+	for reason, lost := range n.lost {
+		k.Lost[reason] = lost
+		k.Fired += lost
+	}
+}
+
 // Stats is a copy of what was counted so far; what is being read is in it since the last drain.
 func (c *Collector) Stats() Stats {
-	readers := c.live.readerCount() // its lock comes before ours
+	readers := make([]int, len(c.live))
+	for kind, f := range c.live {
+		readers[kind] = f.readerCount() // its lock comes before ours
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.Filtered, s.Lost = maps.Clone(s.Filtered), maps.Clone(s.Lost)
-	s.Services, s.Sinks = maps.Clone(s.Services), maps.Clone(s.Sinks)
-	s.Stacks.ByEnd = maps.Clone(s.Stacks.ByEnd)
-	s.Live.Readers = readers
+	s.Sinks, s.Kinds = maps.Clone(s.Sinks), slices.Clone(s.Kinds)
+	for kind := range s.Kinds {
+		k := &s.Kinds[kind]
+		k.Filtered, k.Lost, k.Services = maps.Clone(k.Filtered), maps.Clone(k.Lost), maps.Clone(k.Services)
+		k.Stacks.ByEnd = maps.Clone(k.Stacks.ByEnd)
+		k.Live.Readers = readers[kind]
+	}
 	return s
 }
 
 // serve adds to a service's totals. mu is held. Names that processes chose are no services: they would fill the table.
-func (s *Stats) serve(service string, guessed bool, samples uint64, value int64) {
-	_, known := s.Services[service]
+func (k *KindStats) serve(service string, guessed bool, samples uint64, value int64) {
+	_, known := k.Services[service]
 	switch {
 	case !known && guessed:
 		service = ExitedService
-	case !known && len(s.Services) >= maxServices:
+	case !known && len(k.Services) >= maxServices:
 		service = otherName
 	}
-	t := s.Services[service]
+	t := k.Services[service]
 	t.Samples += samples
 	t.Value += value
-	s.Services[service] = t
+	k.Services[service] = t
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
@@ -15,8 +14,9 @@ import (
 type sampleKey struct {
 	stack   uint32
 	process uint32
-	comm    uint32
 	tid     int32
+	comm    uint16
+	kindTag
 }
 
 type count struct {
@@ -25,44 +25,28 @@ type count struct {
 	weight  uint64 // of those events
 }
 
-// value is what a count is worth in the event's unit.
-func (c count) value(e loader.Event) int64 {
-	if e.IsTime() {
-		return int64(c.events * uint64(time.Second) / e.Frequency)
+// builderOptions are those of a profile of some kinds. What is shown of it first is the first kind.
+func builderOptions(kinds []Kind, start time.Time, duration time.Duration, comments []string) profile.BuilderOptions {
+	types := []profile.ValueType{{Type: "samples", Unit: "count"}}
+	for _, k := range kinds {
+		types = append(types, k.Type)
 	}
-	return int64(c.weight)
-}
-
-// unitOf is the event's own sample type, and its period in that unit.
-func unitOf(e loader.Event) (profile.ValueType, int64) {
-	if e.IsTime() {
-		return profile.ValueType{Type: "cpu", Unit: "nanoseconds"}, int64(uint64(time.Second) / e.Frequency)
-	}
-	return profile.ValueType{Type: profileType(e.Name), Unit: "count"}, int64(e.Period)
-}
-
-// profileType is an event's name as a sample type: Pyroscope refuses a dash.
-func profileType(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "-", "_"), ":", "_")
-}
-
-func builderOptions(e loader.Event, start time.Time, duration time.Duration, comments []string) profile.BuilderOptions {
-	unit, period := unitOf(e)
 	return profile.BuilderOptions{
-		SampleTypes: []profile.ValueType{{Type: "samples", Unit: "count"}, unit},
-		PeriodType:  unit,
-		Period:      period,
+		SampleTypes: types,
+		DefaultType: kinds[0].Type.Type,
+		PeriodType:  kinds[0].Type,
+		Period:      kinds[0].Period,
 		Start:       start,
 		Duration:    duration,
 		Comments:    comments,
 	}
 }
 
-// sortedKeys is the order of samples in a profile: by process, thread, stack and name.
+// sortedKeys is the order of samples in a profile: by kind, process, thread, stack, name and tag.
 func (v *view) sortedKeys(m map[sampleKey]count) []sampleKey {
 	return slices.SortedFunc(maps.Keys(m), func(a, b sampleKey) int {
-		return cmp.Or(cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
-			cmp.Compare(a.stack, b.stack), strings.Compare(v.comms[a.comm], v.comms[b.comm]))
+		return cmp.Or(cmp.Compare(a.kind(), b.kind()), cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
+			cmp.Compare(a.stack, b.stack), strings.Compare(v.comms[a.comm], v.comms[b.comm]), cmp.Compare(a.kindTag, b.kindTag))
 	})
 }
 
@@ -79,15 +63,15 @@ func stacksOf(keys []sampleKey) []uint32 {
 	return out
 }
 
-// enter adds one count to a builder. service "" is the thread's name.
-func (l *locator) enter(v *view, k sampleKey, c count, st namedStack, e loader.Event, service string) {
+// enter adds the values of one sample to a builder. service "" is the thread's name.
+func (l *locator) enter(v *view, k sampleKey, kind Kind, st namedStack, service string, values ...int64) {
 	p := v.processes[k.process]
 	labels := profile.Labels{
 		Comm: v.comms[k.comm], PID: int64(p.pid), TID: int64(k.tid),
-		Service: service, Container: p.container, Stack: st.reason(),
+		Service: service, Container: p.container, Stack: st.reason(), Extra: kind.extra(k.tag(), st.functions),
 	}
 	if labels.Service == "" {
 		labels.Service = labels.Comm
 	}
-	l.b.Sample(l.locations(st), labels, int64(c.events), c.value(e))
+	l.b.Sample(l.locations(st), labels, values...)
 }

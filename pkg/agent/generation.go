@@ -14,7 +14,7 @@ const (
 	softProcesses = 16 << 10
 	hardProcesses = 64 << 10
 	softComms     = 16 << 10
-	hardComms     = 64 << 10
+	hardComms     = 1<<16 - 1 // and one for the rest: numbers have 16 bits
 	hardSeries    = 2 << 10
 
 	// generationWindows is how long a generation lasts at most: an hour of windows of 10 s. After it, what was not seen
@@ -43,7 +43,6 @@ func newGeneration(identify Identifier) *generation {
 func (g *generation) bounded() *generation {
 	g.stacks.limit = hardNodes
 	g.processes.limit, g.processes.series.limit, g.processes.relook = hardProcesses, hardSeries, true
-	g.comms.limit = hardComms
 	return g
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +23,11 @@ const (
 // ErrEnded means that the collector has stopped.
 var ErrEnded = errors.New("collector has stopped")
 
-// A feed gives readers what happens as it happens. Without readers it costs one look at a flag for each sample.
+// A feed gives readers what happens of one kind as it happens. Without readers it costs one look at a flag for each sample.
 type feed struct {
-	c  *Collector
-	on atomic.Bool
+	c    *Collector
+	kind int
+	on   atomic.Bool
 
 	// Of the reading goroutine.
 	samples  []rawSample
@@ -72,20 +74,21 @@ type LiveStats struct {
 	Missed  uint64 // batches that a reader was too slow for, or that were not named in time
 }
 
-func newFeed(c *Collector) *feed {
-	return &feed{c: c, raw: make(chan *rawBatch, rawBatches), done: make(chan struct{}), readers: map[*liveReader]bool{}}
+func newFeed(c *Collector, kind int) *feed {
+	return &feed{c: c, kind: kind, raw: make(chan *rawBatch, rawBatches), done: make(chan struct{}), readers: map[*liveReader]bool{}}
 }
 
-// Subscribe returns a channel of what happens from now on, about four batches a second, and a function that ends it. The
+// Subscribe returns a channel of what happens of a kind from now on, about four batches a second, and a function that ends it. The
 // channel has room for two seconds; a reader that is slower misses batches and is told how many. It is closed when the
 // function is called and when the collector ends.
 //
-// Errors: a kind that is not the collector's, too many readers, ErrEnded.
+// Errors: a kind that is not collected, too many readers, ErrEnded.
 func (c *Collector) Subscribe(kind string) (<-chan *profile.LiveBatch, func(), error) {
-	if kind != c.kind {
-		return nil, nil, fmt.Errorf("subscribe to %q: only %q is collected", kind, c.kind)
+	at := slices.IndexFunc(c.kinds, func(k Kind) bool { return k.Name() == kind })
+	if at < 0 {
+		return nil, nil, fmt.Errorf("subscribe to %q: it is not collected", kind)
 	}
-	f := c.live
+	f := c.live[at]
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
@@ -162,11 +165,11 @@ func (f *feed) send() {
 		view: c.gen.view(c.objects), samples: f.samples, start: start, end: wall,
 		base: wall.Add(-mono), overflowed: f.overflow,
 	}
-	if counters, err := c.kernel.Counters(0); err == nil {
+	if counters, err := c.kernel.Counters(f.kind); err == nil {
 		if f.counting {
-			b.lost = counters.LostRingFull - f.lost
+			b.lost = counters.LostTotal() - f.lost
 		}
-		f.lost = counters.LostRingFull
+		f.lost = counters.LostTotal()
 	}
 	f.samples, f.overflow = make([]rawSample, 0, len(f.samples)+len(f.samples)/4), 0
 	select {
@@ -185,7 +188,7 @@ func (f *feed) miss() {
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.c.stats.Live.Missed++
+	f.c.stats.Kinds[f.kind].Live.Missed++
 }
 
 // end is called by the reading goroutine when nothing comes any more.
@@ -195,7 +198,7 @@ func (f *feed) end() { close(f.raw) }
 func (f *feed) run() {
 	defer close(f.done)
 	for b := range f.raw {
-		f.publish(f.c.liveBatch(b))
+		f.publish(f.c.liveBatch(f.c.kinds[f.kind], b))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -228,6 +231,6 @@ func (f *feed) publish(b *profile.LiveBatch) {
 	}
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
-	f.c.stats.Live.Batches++
-	f.c.stats.Live.Missed += missed
+	f.c.stats.Kinds[f.kind].Live.Batches++
+	f.c.stats.Kinds[f.kind].Live.Missed += missed
 }

@@ -69,7 +69,7 @@ func TestLiveReaderGetsEverything(t *testing.T) {
 			c.Reidentify() // a generation ends
 		}
 		s.ticks(250 * time.Millisecond)
-		for len(c.live.raw) > 0 {
+		for len(c.live[0].raw) > 0 {
 			time.Sleep(50 * time.Microsecond)
 		}
 	}
@@ -128,13 +128,13 @@ func TestLiveReaderSlow(t *testing.T) {
 	for range slow { // it is closed
 	}
 	end()
-	if n := c.Stats().Live; n.Missed != batches-readerBatches || n.Readers != 0 {
+	if n := c.Stats().Kinds[0].Live; n.Missed != batches-readerBatches || n.Readers != 0 {
 		t.Errorf("statistics %+v", n)
 	}
 }
 
 func TestSubscribeRefuses(t *testing.T) {
-	c, err := NewCollector(newScript(), CollectorOptions{Event: loader.Event{Name: "page-faults", Period: 1}})
+	c, err := NewCollector(newScript(), CollectorOptions{Kinds: KindsOf(loader.Event{Name: "page-faults", Period: 1})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestLiveCostsNothingUnread(t *testing.T) {
 		s.ticks(250 * time.Millisecond)
 	}
 	end()
-	if n := c.Stats().Live.Batches; n > 1 { // one for the moment in which there was a reader
+	if n := c.Stats().Kinds[0].Live.Batches; n > 1 { // one for the moment in which there was a reader
 		t.Errorf("%d batches without a reader", n)
 	}
 }

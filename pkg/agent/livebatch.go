@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -9,10 +10,9 @@ import (
 )
 
 // liveBatch names a batch and puts equal samples of a bucket together.
-func (c *Collector) liveBatch(raw *rawBatch) *profile.LiveBatch {
-	unit, _ := unitOf(c.options.Event)
+func (c *Collector) liveBatch(kind Kind, raw *rawBatch) *profile.LiveBatch {
 	out := &profile.LiveBatch{
-		Kind: c.kind, Unit: unit.Unit, Start: raw.start, End: raw.end,
+		Kind: kind.Name(), Unit: kind.Type.Unit, Start: raw.start, End: raw.end,
 		Lost: raw.lost + raw.overflowed,
 	}
 	out.Fired = out.Lost
@@ -21,7 +21,7 @@ func (c *Collector) liveBatch(raw *rawBatch) *profile.LiveBatch {
 	bucket := func(s rawSample) time.Time { return raw.base.Add(s.at).Truncate(profile.LiveBucket) }
 	slices.SortStableFunc(raw.samples, func(a, b rawSample) int {
 		return cmp.Or(bucket(a).Compare(bucket(b)), cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
-			cmp.Compare(a.stack, b.stack), cmp.Compare(a.comm, b.comm))
+			cmp.Compare(a.stack, b.stack), cmp.Compare(a.comm, b.comm), cmp.Compare(a.kindTag, b.kindTag))
 	})
 	for i := 0; i < len(raw.samples); {
 		first := raw.samples[i]
@@ -37,7 +37,8 @@ func (c *Collector) liveBatch(raw *rawBatch) *profile.LiveBatch {
 		out.Samples = append(out.Samples, profile.LiveSample{
 			Bucket: at, Service: s.service, Labels: s.labels, Comm: v.comms[first.comm],
 			PID: p.pid, TID: int(first.tid), Container: p.container,
-			Stack: stacks[first.stack], Count: int64(sum.events), Value: sum.value(c.options.Event),
+			Extra: kind.extra(first.tag(), functionsOf(stacks[first.stack])),
+			Stack: stacks[first.stack], Count: int64(sum.events), Value: kind.value(sum),
 		})
 	}
 	return out
@@ -91,6 +92,19 @@ func newLiveStack(st namedStack) *profile.LiveStack {
 		marker(st.marker)
 	}
 	return out
+}
+
+// functionsOf yields the names of a stack's functions, leaf first.
+func functionsOf(s *profile.LiveStack) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, l := range s.Locations {
+			for i := range l.Frames {
+				if !yield(l.Frames[i].Name) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // unread reports whether a frame has no name because its object could not be opened so far.

@@ -56,6 +56,17 @@ func (st namedStack) reason() string {
 	return st.end.String()
 }
 
+// functions yields the names of the stack's functions, leaf first and callees before those that they are inlined in.
+func (st namedStack) functions(yield func(string) bool) {
+	for _, p := range st.places {
+		for i := range p.frames {
+			if !yield(p.frames[i].Name) {
+				return
+			}
+		}
+	}
+}
+
 // A locator enters places into one builder, each once.
 type locator struct {
 	b    *profile.Builder

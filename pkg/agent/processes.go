@@ -37,7 +37,7 @@ type process struct {
 // A look is what was seen of a process when it was identified.
 type look struct {
 	id    uint32 // of process
-	comm  uint32 // of the main thread
+	comm  uint16 // of the main thread
 	at    time.Duration
 	count uint8
 	again bool // once more after settleTime
@@ -59,7 +59,7 @@ func newProcesses(identify Identifier) *processes {
 }
 
 // add returns the number of a sample's process, whose thread has the name with number comm.
-func (t *processes) add(s *loader.Sample, comm uint32) uint32 {
+func (t *processes) add(s *loader.Sample, comm uint16) uint32 {
 	key := processKey{s.PID, s.StartNs}
 	l, known := t.ids[key]
 	if known && !t.changed(l, s, comm) {
@@ -92,7 +92,7 @@ func (t *processes) add(s *loader.Sample, comm uint32) uint32 {
 }
 
 // changed reports whether a known process may be another program by now.
-func (t *processes) changed(l *look, s *loader.Sample, comm uint32) bool {
+func (t *processes) changed(l *look, s *loader.Sample, comm uint16) bool {
 	if !t.relook || l.count >= maxLooks {
 		return false
 	}

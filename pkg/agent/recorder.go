@@ -10,6 +10,7 @@
 package agent
 
 import (
+	"slices"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
@@ -24,23 +25,30 @@ import (
 type Recorder struct {
 	*generation
 	discovery
-	event   loader.Event
+	kinds   []Kind
 	counts  map[sampleKey]count
 	samples uint64
-	guessed uint64
+	guessed []uint64      // by kind
 	first   time.Duration // of the first sample, CLOCK_MONOTONIC
 	onTick  func()
 }
 
-// NewRecorder returns a recorder for samples of event. reannounce, if not nil, asks for
-// a file to be told of again; onTick, if not nil, is called between two drains.
-func NewRecorder(fs proc.FS, event loader.Event, reannounce func(loader.FileID), onTick func()) *Recorder {
+// NewRecorder returns a recorder for samples of some kinds, those of the sampler's events
+// in their order. reannounce, if not nil, asks for a file to be told of again; onTick, if
+// not nil, is called between two drains.
+//
+// Errors: two kinds that a profile cannot tell apart.
+func NewRecorder(fs proc.FS, kinds []Kind, reannounce func(loader.FileID), onTick func()) (*Recorder, error) {
+	if err := CheckKinds(kinds); err != nil {
+		return nil, err
+	}
 	return &Recorder{
 		generation: newGeneration(IdentifyByProc(fs)),
 		discovery:  discovery{fs: fs, objects: newObjects(fs), announce: reannounce},
-		event:      event, onTick: onTick,
-		counts: map[sampleKey]count{},
-	}
+		kinds:      kinds, onTick: onTick,
+		counts:  map[sampleKey]count{},
+		guessed: make([]uint64, len(kinds)),
+	}, nil
 }
 
 // Sample counts one sample.
@@ -51,6 +59,7 @@ func (r *Recorder) Sample(s *loader.Sample) {
 		process: r.processes.add(s, comm),
 		tid:     int32(s.TID),
 		comm:    comm,
+		kindTag: kindTagOf(s),
 	}
 	c := r.counts[key]
 	c.samples++
@@ -62,7 +71,7 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	r.counts[key] = c
 	r.samples++
 	if s.Guessed {
-		r.guessed++
+		r.guessed[s.Event]++
 	}
 }
 
@@ -107,24 +116,43 @@ const closeLimit = 10 * time.Second
 // Close ends compiling and closes the files.
 func (r *Recorder) Close() { r.close(closeLimit) }
 
-// Profile names every distinct stack and builds the profile of all samples so far.
-func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...string) (*pprof.Profile, Stacks) {
+// Profile names every distinct stack and builds the profile of all samples so far: samples/count and then a sample type
+// for each kind. It returns how whole the stacks are, by kind.
+func (r *Recorder) Profile(start time.Time, duration time.Duration, comments ...string) (*pprof.Profile, []Stacks) {
+	return r.profile(0, len(r.kinds), start, duration, comments)
+}
+
+// ProfileOf is Profile of the kind with one number.
+func (r *Recorder) ProfileOf(kind int, start time.Time, duration time.Duration, comments ...string) *pprof.Profile {
+	p, _ := r.profile(kind, kind+1, start, duration, comments)
+	return p
+}
+
+// profile is of the kinds from one number to, not including, another.
+func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration, comments []string) (*pprof.Profile, []Stacks) {
 	v := r.view(r.objects)
-	keys := v.sortedKeys(r.counts)
+	keys := slices.DeleteFunc(v.sortedKeys(r.counts), func(k sampleKey) bool { return k.kind() < from || k.kind() >= to })
 	var n namer
 	defer n.close()
 	n.name(v, stacksOf(keys))
-	b := profile.NewBuilder(builderOptions(r.event, start, duration, comments))
+	b := profile.NewBuilder(builderOptions(r.kinds[from:to], start, duration, comments))
 	l := &locator{b: b}
 	defer l.done()
-	sum := Stacks{Guessed: r.guessed}
+	sums := make([]Stacks, len(r.kinds))
+	for i := range sums {
+		sums[i].Guessed = r.guessed[i]
+	}
+	values := make([]int64, 1+to-from)
 	var buf []*place
 	for _, key := range keys {
 		c := r.counts[key]
 		st := v.read(key.stack, v.gen.places, buf)
 		buf = st.places
-		sum.add(st, c.samples)
-		l.enter(v, key, c, st, r.event, v.processes[key.process].service)
+		kind := key.kind()
+		sums[kind].add(st, c.samples)
+		clear(values)
+		values[0], values[1+kind-from] = int64(c.events), r.kinds[kind].value(c)
+		l.enter(v, key, r.kinds[kind], st, v.processes[key.process].service, values...)
 	}
-	return b.Profile(), sum
+	return b.Profile(), sums
 }

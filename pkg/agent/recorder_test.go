@@ -53,7 +53,11 @@ func exePath(t *testing.T) string {
 }
 
 func newTestRecorder() *Recorder {
-	return NewRecorder(proc.FS{}, loader.CPUClock(100), nil, nil)
+	r, err := NewRecorder(proc.FS{}, KindsOf(loader.CPUClock(100)), nil, nil)
+	if err != nil {
+		panic(err)
+	}
+	return r
 }
 
 func sampleOf(end loader.End, user []uint64, vmas ...loader.VMA) *loader.Sample {
@@ -82,7 +86,8 @@ func TestRecorderNamesAndCounts(t *testing.T) {
 		r.Sample(sampleOf(loader.EndNoUnwindInfo, []uint64{addr}, vma))
 	}
 	r.Sample(sampleOf(loader.EndNoUnwindInfo, []uint64{0x10}, vma)) // in no mapping
-	p, stacks := r.Profile(time.Now(), time.Second)
+	p, all := r.Profile(time.Now(), time.Second)
+	stacks := all[0]
 	if err := p.CheckValid(); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +130,8 @@ func TestRecorderDoubtsCompleteStacks(t *testing.T) {
 	r.File(loader.File{ID: vma.File, PID: os.Getpid(), Start: vma.Start, End: vma.End, Path: exePath(t)})
 	r.Sample(sampleOf(loader.EndComplete, []uint64{addr}, vma))
 	r.Sample(sampleOf(loader.EndNoUser, nil))
-	_, stacks := r.Profile(time.Now(), time.Second)
+	_, all := r.Profile(time.Now(), time.Second)
+	stacks := all[0]
 	if stacks.ByEnd["complete"] != 1 || stacks.ByEnd["no_unwind_info"] != 1 {
 		t.Errorf("stacks %v, want one complete (the kernel thread)", stacks.ByEnd)
 	}
@@ -134,7 +140,8 @@ func TestRecorderDoubtsCompleteStacks(t *testing.T) {
 // A file that is not to be had leaves module and offset.
 func TestRecorderWithoutFile(t *testing.T) {
 	var asked []loader.FileID
-	r := NewRecorder(proc.FS{}, loader.CPUClock(100), func(id loader.FileID) { asked = append(asked, id) }, nil)
+	r := newTestRecorder()
+	r.announce = func(id loader.FileID) { asked = append(asked, id) }
 	defer r.Close()
 	id := loader.FileID{Dev: 1, Ino: 2, MtimeSec: 3}
 	for range maxOpenTries + 1 {
@@ -144,7 +151,8 @@ func TestRecorderWithoutFile(t *testing.T) {
 		t.Errorf("asked %d times for the file again, want %d", len(asked), maxOpenTries-1)
 	}
 	r.Sample(sampleOf(loader.EndTruncated, []uint64{0x1234}, loader.VMA{Start: 0x1000, End: 0x2000, Offset: 0x500, File: id}))
-	p, stacks := r.Profile(time.Now(), time.Second)
+	p, all := r.Profile(time.Now(), time.Second)
+	stacks := all[0]
 	got := names(p.Sample[0])
 	if got[0] != "lib.so+0x734" || got[1] != "[truncated]" {
 		t.Errorf("stack %q", got)
@@ -179,7 +187,8 @@ func TestRecorderMarksTheGap(t *testing.T) {
 	}
 	s.Skipped, s.Certain, s.Guessed = 100, true, true
 	r.Sample(s)
-	p, stacks := r.Profile(time.Now(), time.Second)
+	p, all := r.Profile(time.Now(), time.Second)
+	stacks := all[0]
 	got := names(p.Sample[0])
 	if len(got) != 2*loader.GapAt+1 || got[loader.GapAt] != "[truncated]" {
 		t.Errorf("%d frames, %q in the middle", len(got), got[loader.GapAt])

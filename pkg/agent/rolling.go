@@ -12,7 +12,7 @@ func (c *Collector) advance(t time.Duration) {
 // nextWindow is the window after the current one, which stays open for grace.
 func (c *Collector) nextWindow() *window {
 	if c.next == nil {
-		c.next = &window{span: c.schedule.after(c.cur.span), hint: c.cur.keys()}
+		c.next = c.newWindow(c.schedule.after(c.cur.span), c.cur.keys())
 	}
 	return c.next
 }
@@ -32,7 +32,7 @@ func (c *Collector) closeWindow(t time.Duration) {
 	case c.next != nil:
 		c.cur, c.next = c.next, nil
 	case behind > maxGap*c.schedule.length:
-		c.cur = &window{span: c.schedule.at(t - grace)}
+		c.cur = c.newWindow(c.schedule.at(t-grace), 0)
 	default:
 		c.cur = c.nextWindow()
 		c.next = nil
@@ -52,17 +52,20 @@ func (c *Collector) seal(w *window) *window {
 	return w
 }
 
-// lost returns the events that the kernel side had no room for since the last call.
-func (c *Collector) lost() uint64 {
-	counters, err := c.kernel.Counters(0)
-	if err != nil {
-		c.log.Warn("counters of the kernel side cannot be read", "kind", c.kind, "error", err)
-		return 0
+// lost returns the events by kind that fired since the last call and of which no sample tells.
+func (c *Collector) lost() []uint64 {
+	out := make([]uint64, len(c.kinds))
+	for kind := range c.kinds {
+		counters, err := c.kernel.Counters(kind)
+		if err != nil {
+			c.log.Warn("counters of the kernel side cannot be read", "kind", c.kinds[kind].Name(), "error", err)
+			continue
+		}
+		out[kind] = counters.LostTotal() - c.lostSeen[kind]
+		c.lostSeen[kind] += out[kind]
+		c.counts.kinds[kind].lost = counters.Lost
 	}
-	n := counters.LostRingFull - c.lostSeen
-	c.lostSeen = counters.LostRingFull
-	c.counts.lost = counters.LostRingFull
-	return n
+	return out
 }
 
 // turn is what happens between two windows: what was not used for long is closed, and a generation that is worn, or
@@ -78,7 +81,9 @@ func (c *Collector) turn() {
 	if !asked && c.age < generationWindows && !c.gen.worn(c.objects, c.baseNodes) {
 		return
 	}
-	c.live.flush()
+	for _, f := range c.live {
+		f.flush()
+	}
 	for _, p := range c.cur.parts { // opened in the old generation
 		p.view = p.gen.view(c.objects)
 	}
@@ -88,7 +93,7 @@ func (c *Collector) turn() {
 	c.gen, c.age = c.newGeneration(), 0
 	for key, t := range c.thinnings {
 		if _, used := old.ids[key]; !used { // not in the whole of the last generation
-			c.counts.forgone += t.events
+			c.forgo(t)
 			delete(c.thinnings, key)
 		}
 	}
@@ -106,11 +111,20 @@ func (c *Collector) finish() {
 	c.cur.end = now
 	c.cur.until = c.cur.wall.Add(now - c.cur.start)
 	for _, t := range c.thinnings {
-		c.counts.forgone += t.events
+		c.forgo(t)
 	}
 	c.closed <- c.seal(c.cur)
 	close(c.closed)
-	c.live.tick()
-	c.live.end()
+	for _, f := range c.live {
+		f.tick()
+		f.end()
+	}
 	c.publish()
+}
+
+// forgo counts the samples of a service for which none will come to stand.
+func (c *Collector) forgo(t *thinning) {
+	for kind, n := range t.kinds {
+		c.counts.kinds[kind].forgone += n.events
+	}
 }

@@ -26,7 +26,9 @@ func (c *Collector) Run(ctx context.Context, s Sampler) error {
 	}
 	named := make(chan struct{})
 	go func() { defer close(named); c.nameWindows() }()
-	go c.live.run()
+	for _, f := range c.live {
+		go f.run()
+	}
 
 	c.begin()
 	err := s.Start()
@@ -46,7 +48,7 @@ func (c *Collector) Run(ctx context.Context, s Sampler) error {
 	c.namer.close()
 	c.namer.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("collect %s: %w", c.kind, err)
+		return fmt.Errorf("collect samples: %w", err)
 	}
 	return nil
 }
@@ -74,14 +76,16 @@ func (c *Collector) flush(deadline time.Time, named <-chan struct{}, cancel cont
 		}
 	}
 	if !wait(named) {
-		c.log.Error("names of the last window were not found in time, it is dropped", "kind", c.kind)
+		c.log.Error("names of the last window were not found in time, it is dropped")
 	}
 	for _, s := range c.sinks {
 		if !wait(s.done) {
 			s.abandon()
 		}
 	}
-	wait(c.live.done)
+	for _, f := range c.live {
+		wait(f.done)
+	}
 }
 
 // cancelTime is what a sink whose time is over gets to notice.

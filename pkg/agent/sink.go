@@ -15,7 +15,7 @@ type Sink struct {
 	Put func(ctx context.Context, i *profile.Interval) error
 }
 
-// sinkQueueLength is how many intervals wait for a sink that is slow.
+// sinkQueueLength is how many intervals of each kind wait for a sink that is slow.
 const sinkQueueLength = 3
 
 // A sinkQueue is what waits for a sink.
@@ -28,7 +28,7 @@ type sinkQueue struct {
 }
 
 func newSinkQueue(s Sink, c *Collector) *sinkQueue {
-	return &sinkQueue{Sink: s, c: c, queue: make(chan *profile.Interval, sinkQueueLength), done: make(chan struct{})}
+	return &sinkQueue{Sink: s, c: c, queue: make(chan *profile.Interval, sinkQueueLength*len(c.kinds)), done: make(chan struct{})}
 }
 
 // offer never blocks.
@@ -39,7 +39,7 @@ func (s *sinkQueue) offer(i *profile.Interval) {
 	default:
 		s.waiting.Add(-1)
 		s.count(func(t *SinkStats) { t.Dropped++ })
-		s.c.log.Warn("sink is slow, an interval was dropped", "sink", s.Name, "kind", s.c.kind, "start", i.Start)
+		s.c.log.Warn("sink is slow, an interval was dropped", "sink", s.Name, "kind", i.Kind, "start", i.Start)
 	}
 }
 
@@ -59,12 +59,12 @@ func (s *sinkQueue) run(ctx context.Context) {
 		case err != nil:
 			s.count(func(t *SinkStats) { t.Failed++ })
 			if !failing {
-				s.c.log.Error("sink fails", "sink", s.Name, "kind", s.c.kind, "error", err)
+				s.c.log.Error("sink fails", "sink", s.Name, "kind", i.Kind, "error", err)
 			}
 		default:
 			s.count(func(t *SinkStats) { t.Delivered++ })
 			if failing {
-				s.c.log.Info("sink works again", "sink", s.Name, "kind", s.c.kind)
+				s.c.log.Info("sink works again", "sink", s.Name)
 			}
 		}
 		failing = err != nil
@@ -75,7 +75,7 @@ func (s *sinkQueue) run(ctx context.Context) {
 func (s *sinkQueue) abandon() {
 	if n := s.waiting.Swap(0); n > 0 {
 		s.count(func(t *SinkStats) { t.Dropped += uint64(n) })
-		s.c.log.Error("sink did not end in time", "sink", s.Name, "kind", s.c.kind, "intervals", n)
+		s.c.log.Error("sink did not end in time", "sink", s.Name, "intervals", n)
 	}
 }
 

@@ -82,7 +82,7 @@ func NewEventSummary(c loader.Counters, s Stacks) EventSummary {
 	}
 	return EventSummary{
 		Fired: c.Fired, Samples: c.Samples,
-		Lost:    map[string]uint64{LostRingFull: c.LostRingFull},
+		Lost:    c.Lost,
 		Stacks:  stacks,
 		Frames:  FrameSummary{Total: s.Frames, Symbolized: s.Symbolized},
 		Guessed: s.Guessed,
@@ -132,6 +132,25 @@ func SinceStart(fs proc.FS, t time.Duration) time.Duration {
 	}
 	slept := time.Duration(boot.Nano() - mono.Nano()) // the clocks differ by the time the machine was suspended
 	return t + slept - time.Duration(self.StartTicks*nsPerTick)
+}
+
+// Total sums all events.
+func (s Summary) Total() EventSummary {
+	sum := EventSummary{Lost: map[string]uint64{}, Stacks: map[string]uint64{}}
+	for _, e := range s.Events {
+		sum.Fired += e.Fired
+		sum.Samples += e.Samples
+		sum.Guessed += e.Guessed
+		sum.Frames.Total += e.Frames.Total
+		sum.Frames.Symbolized += e.Frames.Symbolized
+		for reason, n := range e.Lost {
+			sum.Lost[reason] += n
+		}
+		for reason, n := range e.Stacks {
+			sum.Stacks[reason] += n
+		}
+	}
+	return sum
 }
 
 // LostTotal is the sum over all reasons.

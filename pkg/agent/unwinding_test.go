@@ -26,7 +26,10 @@ func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, Unw
 		t.Fatal(err)
 	}
 	defer s.Close()
-	r := NewRecorder(proc.FS{}, event, s.Reannounce, nil)
+	r, err := NewRecorder(proc.FS{}, KindsOf(event), s.Reannounce, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer r.Close()
 	r.Unwind(s, budget, t.TempDir())
 	r.Prepare(20*time.Second, pid)
@@ -47,7 +50,7 @@ func profileOf(t *testing.T, pid int, budget int64) (*pprof.Profile, Stacks, Unw
 	if r.Samples() < 50 {
 		t.Fatalf("%d samples of a process that runs all the time", r.Samples())
 	}
-	return p, stacks, r.UnwindStats()
+	return p, stacks[0], r.UnwindStats()
 }
 
 // Code without frame pointers, in the program and in the C library below it, is walked to its root.

@@ -4,9 +4,9 @@ package agent
 type window struct {
 	span
 	parts   []*part
-	lost    uint64 // events without room in the ring, learnt of when the window was closed
-	guessed uint64
-	hint    int // keys to make room for
+	lost    []uint64 // by kind: events that no sample tells of, learnt of when the window was closed
+	guessed []uint64 // by kind
+	hint    int      // keys to make room for
 }
 
 // A part is what a window counted in one generation; most windows have one part.
@@ -38,7 +38,9 @@ func (w *window) join(next *window) {
 			to.counts[k] = sum
 		}
 	}
-	w.guessed += next.guessed
+	for kind, n := range next.guessed {
+		w.guessed[kind] += n
+	}
 }
 
 // keys is the number of distinct samples.

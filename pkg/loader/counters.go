@@ -5,17 +5,20 @@ import (
 	"time"
 )
 
-// Counters is what the kernel side counted of one event since Start. Fired = Samples + LostRingFull, always.
+// LostRingFull is the reason of samples for which the ring had no room.
+const LostRingFull = "ring_full"
+
+// Counters is what the kernel side counted of one event since Start. Fired = Samples + sum(Lost), always.
 type Counters struct {
-	Fired        uint64 // events that hit a target
-	Samples      uint64 // delivered
-	LostRingFull uint64 // no room in the ring
-	Idle         uint64 // events on the idle task
-	Filtered     uint64 // events on what is no target
-	TargetsFull  uint64 // children of targets that could not be followed
-	Wakeups      uint64
-	Files        uint64
-	RunTime      time.Duration // in our programs, all CPUs
+	Fired       uint64            // events that hit a target
+	Samples     uint64            // delivered
+	Lost        map[string]uint64 // by reason; the caller's
+	Idle        uint64            // events on the idle task
+	Filtered    uint64            // events on what is no target
+	TargetsFull uint64            // children of targets that could not be followed
+	Wakeups     uint64
+	Files       uint64
+	RunTime     time.Duration // in our programs, all CPUs
 }
 
 // Counters sums the counters of all CPUs for the event of that number in Options.Events. It is exact once Stop has
@@ -25,12 +28,12 @@ func (s *Sampler) Counters(event int) (Counters, error) {
 	if err := s.coll.Maps[bpfMapCounters].Lookup(uint32(event), &perCPU); err != nil {
 		return Counters{}, fmt.Errorf("read counters: %w", err)
 	}
-	var c Counters
+	c := Counters{Lost: map[string]uint64{}}
 	for i := range perCPU {
 		p := &perCPU[i]
 		c.Fired += p.Fired
 		c.Samples += p.Samples
-		c.LostRingFull += p.LostRingFull
+		c.Lost[LostRingFull] += p.LostRingFull
 		c.Idle += p.Idle
 		c.Filtered += p.Filtered
 		c.TargetsFull += p.TargetsFull
@@ -43,6 +46,14 @@ func (s *Sampler) Counters(event int) (Counters, error) {
 	c.Samples -= rejected
 	c.Filtered += rejected
 	return c, nil
+}
+
+// LostTotal is the sum over all reasons.
+func (c Counters) LostTotal() (n uint64) {
+	for _, lost := range c.Lost {
+		n += lost
+	}
+	return n
 }
 
 // KernelBytes is the memory that the maps and unwind tables hold in the kernel, as it charges it.

@@ -162,5 +162,10 @@ func onlineCPUs() ([]int, error) {
 	return parseCPUList(string(b))
 }
 
+// Clock reports whether the event counts nanoseconds.
+func (e Event) Clock() bool {
+	return e.isClock() || e.Type == unix.PERF_TYPE_SOFTWARE && e.Config == unix.PERF_COUNT_SW_TASK_CLOCK
+}
+
 // IsTime reports whether a sample stands for CPU time, 1 s / Frequency of it.
 func (e Event) IsTime() bool { return e.isClock() && e.Frequency != 0 }

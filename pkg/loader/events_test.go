@@ -28,7 +28,7 @@ func TestSeveralEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Samples != byEvent[event] || c.Fired != c.Samples+c.LostRingFull || c.Samples < 100 {
+		if c.Samples != byEvent[event] || c.Fired != c.Samples+c.LostTotal() || c.Samples < 100 {
 			t.Errorf("event %d: %+v, handler got %d", event, c, byEvent[event])
 		}
 	}

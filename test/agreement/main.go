@@ -100,7 +100,10 @@ func observe(pid, most int, o *options, t *tally) (stops int, err error) {
 		return 0, err
 	}
 	defer s.Close()
-	r := agent.NewRecorder(proc.FS{}, event, s.Reannounce, nil)
+	r, err := agent.NewRecorder(proc.FS{}, agent.KindsOf(event), s.Reannounce, nil)
+	if err != nil {
+		return 0, err
+	}
 	defer r.Close()
 	r.Unwind(s, agent.DefaultUnwindBudget, "")
 	r.Prepare(20*time.Second, pid)

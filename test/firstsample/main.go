@@ -52,7 +52,10 @@ func run(runs int, rate uint64, command []string) error {
 		return err
 	}
 	defer s.Close()
-	r := agent.NewRecorder(proc.FS{}, event, s.Reannounce, nil)
+	r, err := agent.NewRecorder(proc.FS{}, agent.KindsOf(event), s.Reannounce, nil)
+	if err != nil {
+		return err
+	}
 	defer r.Close()
 	r.Unwind(s, agent.DefaultUnwindBudget, "")
 	if err := s.AddTarget(os.Getpid(), 0); err != nil { // and every child from now on
