@@ -2,8 +2,8 @@
 /* One sample for each overflow of a perf event: the clock, or any counter. */
 #pragma once
 
-/* The number of the event that this program is attached to. The loader makes one program of each event from cpu_event,
- * and this call into a constant: cookies of perf events came with 5.15 (82e6b1eee6a8). */
+/* The number of the event that this program is attached to. The loader makes a program of each event from cpu_event or
+ * trace_event, and this call into a constant: cookies of perf events came with 5.15 (82e6b1eee6a8). */
 #define event_number(ctx) ((u32)bpf_get_attach_cookie(ctx))
 
 static __always_inline void send(struct prof_scratch *s, struct prof_counters *c)
@@ -28,22 +28,18 @@ static __always_inline void send(struct prof_scratch *s, struct prof_counters *c
 		c->samples++;
 }
 
-SEC("perf_event")
-int cpu_event(struct bpf_perf_event_data *ctx)
+/* Takes a sample of what runs. regs are the interrupted registers; NULL: the kernel runs, for the task. */
+static __always_inline void take_sample(void *ctx, bpf_user_pt_regs_t *regs, u32 event,
+					struct prof_counters *c, struct prof_scratch *s, u64 begin)
 {
-	u64 begin = bpf_ktime_get_ns(), id = bpf_get_current_pid_tgid();
+	u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
-	u32 event = event_number(ctx);
-	struct prof_counters *c = counter(event);
-	struct prof_scratch *s = scratch();
 	int verdict;
 	long n;
 
-	if (!c || !s)
-		return 0;
 	if (!(u32)id) {
 		c->idle++;
-		return 0;
+		return;
 	}
 	s->sample.flags = 0;
 	s->sample.event = event;
@@ -69,19 +65,64 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	s->sample.cpu = bpf_get_smp_processor_id();
 	s->sample.time_ns = begin;
 	s->sample.start_ns = start_of(task);
-	s->sample.weight = config.time_events >> (event & 31) & 1 ? 1 : ctx->sample_period;
 	s->sample.user_frames = 0;
 	s->sample.depth = 0;
 	s->sample.vmas = 0;
 	s->sample.kernel_frames = 0;
-	if (!user_mode(&ctx->regs)) {
+	if (!regs || !user_mode(regs)) {
 		n = bpf_get_stack(ctx, s->words, PROF_KERNEL_FRAMES * 8, 0);
 		if (n > 0)
 			s->sample.kernel_frames = n / 8;
 	}
-	walk_user(s, task, &ctx->regs);
+	walk_user(s, task, regs);
 	send(s, c);
 out:
 	c->run_ns += bpf_ktime_get_ns() - begin;
+}
+
+SEC("perf_event")
+int cpu_event(struct bpf_perf_event_data *ctx)
+{
+	u64 begin = bpf_ktime_get_ns();
+	u32 event = event_number(ctx);
+	struct prof_counters *c = counter(event);
+	struct prof_scratch *s = scratch();
+	struct bpf_perf_event_value value;
+
+	if (!c || !s)
+		return 0;
+	c->events += ctx->sample_period;
+	s->sample.weight = config.time_events >> (event & 31) & 1 ? 1 : ctx->sample_period;
+	s->sample.enabled_ns = 0;
+	s->sample.running_ns = 0;
+	if (config.shared_events >> (event & 31) & 1 &&
+	    !bpf_perf_prog_read_value(ctx, &value, sizeof(value))) {
+		s->sample.enabled_ns = value.enabled;
+		s->sample.running_ns = value.running;
+	}
+	take_sample(ctx, &ctx->regs, event, c, s, begin);
+	return 0;
+}
+
+/* One sample for so many hits of a tracepoint. The kernel runs no program of a perf event on top of this one, nor this one
+ * on top of that: trace_call_bpf and bpf_overflow_handler count in the same bpf_prog_active. So they share a scratch. */
+SEC("tracepoint")
+int trace_event(void *ctx)
+{
+	u64 begin = bpf_ktime_get_ns();
+	u32 event = event_number(ctx);
+	struct prof_counters *c = counter(event);
+	struct prof_scratch *s = scratch();
+	u64 period = config.periods[event & (PROF_EVENTS - 1)];
+
+	if (!c || !s)
+		return 0;
+	c->events++;
+	if (!period || c->events % period)
+		return 0;
+	s->sample.weight = period;
+	s->sample.enabled_ns = 0;
+	s->sample.running_ns = 0;
+	take_sample(ctx, NULL, event, c, s, begin);
 	return 0;
 }

@@ -41,12 +41,14 @@ struct prof_config {
 	u32 page_shift;
 	u64 wakeup_bytes; /* unread bytes in the ring that wake the reader */
 	u32 time_events; /* bit per event: samples weigh 1, not the event's period */
-	u32 pad;
+	u32 shared_events; /* bit per event: it may have to share a counter of the PMU with others */
+	u64 periods[PROF_EVENTS]; /* of tracepoints: hits for each sample */
 };
 
 /* One per event and CPU. fired = samples + sum(lost). What belongs to no event is counted with event 0. */
 struct prof_counters {
-	u64 fired; /* events that hit a target */
+	u64 events; /* what the programs were run for, whomever it hit: sums of periods; of a clock, nanoseconds */
+	u64 fired; /* overflows that hit a target */
 	u64 undecided; /* of these: sent for user space to decide, see PROF_FLAG_UNDECIDED */
 	u64 samples; /* records delivered */
 	u64 lost_ring_full; /* records without room in the ring */
@@ -106,6 +108,8 @@ struct prof_sample {
 	u64 time_ns; /* CLOCK_MONOTONIC */
 	u64 start_ns; /* of the process, CLOCK_BOOTTIME: with tgid it names a process for ever */
 	u64 weight; /* what the sample stands for: 1, or the event's period */
+	u64 enabled_ns,
+		running_ns; /* how long this CPU's event was wanted, and was counted; 0: always both */
 	u32 tgid, tid; /* as seen in the profiler's PID namespace */
 	u16 kernel_frames, user_frames, vmas;
 	u8 end; /* enum prof_end */
@@ -193,6 +197,6 @@ struct prof_ksym {
 };
 
 _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");
-_Static_assert(sizeof(struct prof_sample) == 88, "no padding in a sample");
+_Static_assert(sizeof(struct prof_sample) == 104, "no padding in a sample");
 _Static_assert(sizeof(struct prof_block) == 768, "no padding in a block");
 _Static_assert(sizeof(struct prof_file_id) == 24, "no padding in a file's key");

@@ -281,7 +281,7 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 		s->sample.end = PROF_END_EXITED;
 		return;
 	}
-	if (user_mode(now))
+	if (now && user_mode(now))
 		__builtin_memcpy(regs, now, sizeof(*regs));
 	else if (user_regs(task, regs))
 		*regs = (struct pt_regs){};

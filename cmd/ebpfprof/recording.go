@@ -242,7 +242,9 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 	}
 	var programs time.Duration
 	for i, e := range r.events {
-		summary.Events[e.Name] = agent.NewEventSummary(counters[i], stacks[i])
+		s := agent.NewEventSummary(counters[i], stacks[i])
+		s.Unit, s.Skid = agent.KindOf(e).Type.Unit, r.sampler.Skid(i)
+		summary.Events[e.Name] = s
 		programs += counters[i].RunTime
 	}
 	summary.Overhead = agent.MeasureOverhead(programs, kernelBytes)
@@ -315,7 +317,13 @@ func (r *recording) comments(counters []loader.Counters, event int) []string {
 			lost += c.LostTotal()
 		}
 	}
-	return []string{profile.LostComment(int64(lost))}
+	comments := []string{profile.LostComment(int64(lost))}
+	for i, e := range r.events {
+		if skid := r.sampler.Skid(i); skid != "" && (event == allEvents || event == i) {
+			comments = append(comments, "skid of "+e.Name+": "+skid)
+		}
+	}
+	return comments
 }
 
 // noSamples says what the events hit instead of targets.

@@ -129,6 +129,7 @@ func (k *kindBuild) add(w *window, p *part, keys []sampleKey) {
 		buf = st.places
 		k.stacks.add(st, count.samples)
 		value := k.kind.value(count)
+		k.stacks.Value += value
 		b.locator.enter(v, key, k.kind, st, b.service, int64(count.events), value)
 		b.samples += count.samples
 		b.value += value

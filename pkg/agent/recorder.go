@@ -152,6 +152,7 @@ func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration
 		sums[kind].add(st, c.samples)
 		clear(values)
 		values[0], values[1+kind-from] = int64(c.events), r.kinds[kind].value(c)
+		sums[kind].Value += values[1+kind-from]
 		l.enter(v, key, r.kinds[kind], st, v.processes[key.process].service, values...)
 	}
 	return b.Profile(), sums

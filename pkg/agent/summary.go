@@ -19,6 +19,7 @@ type Stacks struct {
 	Frames     uint64 // addresses in all samples
 	Symbolized uint64 // of these with a function's name
 	Guessed    uint64 // samples with a frame that was taken by its frame pointer, for lack of a rule
+	Value      int64  // of all samples, in their kind's unit
 }
 
 func (s *Stacks) add(st namedStack, samples uint64) {
@@ -37,6 +38,7 @@ func (s *Stacks) join(o Stacks) {
 	s.Frames += o.Frames
 	s.Symbolized += o.Symbolized
 	s.Guessed += o.Guessed
+	s.Value += o.Value
 }
 
 // Summary is what --summary writes; its JSON is part of the outside contract.
@@ -56,6 +58,14 @@ type EventSummary struct {
 	Lost    map[string]uint64 `json:"lost"`
 	Stacks  map[string]uint64 `json:"stacks"`
 	Frames  FrameSummary      `json:"frames"`
+	// Missed counts overflows, whomever they hit, that the kernel ran no program for: in Lost where they hit targets for
+	// certain. Absent where it cannot be known.
+	Missed *uint64 `json:"missed,omitempty"`
+	// Value is what the samples stand for, in Unit.
+	Value int64  `json:"value"`
+	Unit  string `json:"unit"`
+	// Skid is "pebs", "ibs" or "unknown" of hardware events; see docs/events.md.
+	Skid string `json:"skid,omitempty"`
 	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
 	Guessed uint64 `json:"guessed"`
 }
@@ -80,7 +90,12 @@ func NewEventSummary(c loader.Counters, s Stacks) EventSummary {
 	for k, v := range s.ByEnd {
 		stacks[k] = v
 	}
+	var missed *uint64
+	if c.MissedKnown {
+		missed = &c.Missed
+	}
 	return EventSummary{
+		Missed: missed, Value: s.Value,
 		Fired: c.Fired, Samples: c.Samples,
 		Lost:    c.Lost,
 		Stacks:  stacks,

@@ -35,11 +35,13 @@ type bpfProfConfig struct {
 	PageShift       uint32
 	WakeupBytes     uint64
 	TimeEvents      uint32
-	Pad             uint32
+	SharedEvents    uint32
+	Periods         [16]uint64
 }
 
 type bpfProfCounters struct {
 	_            structs.HostLayout
+	Events       uint64
 	Fired        uint64
 	Undecided    uint64
 	Samples      uint64
@@ -127,6 +129,8 @@ type bpfProfSample struct {
 	TimeNs       uint64
 	StartNs      uint64
 	Weight       uint64
+	EnabledNs    uint64
+	RunningNs    uint64
 	Tgid         uint32
 	Tid          uint32
 	KernelFrames uint16
@@ -187,6 +191,7 @@ const (
 	bpfProgKsymNames      = "ksym_names"
 	bpfProgTargetFork     = "target_fork"
 	bpfProgTargetFree     = "target_free"
+	bpfProgTraceEvent     = "trace_event"
 	bpfVarConfig          = "config"
 	bpfVarTableGeneration = "table_generation"
 	bpfVarTypeBlock       = "type_block"
@@ -243,6 +248,7 @@ type bpfProgramSpecs struct {
 	KsymNames  *ebpf.ProgramSpec `ebpf:"ksym_names"`
 	TargetFork *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TargetFree *ebpf.ProgramSpec `ebpf:"target_free"`
+	TraceEvent *ebpf.ProgramSpec `ebpf:"trace_event"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -353,6 +359,7 @@ type bpfPrograms struct {
 	KsymNames  *ebpf.Program `ebpf:"ksym_names"`
 	TargetFork *ebpf.Program `ebpf:"target_fork"`
 	TargetFree *ebpf.Program `ebpf:"target_free"`
+	TraceEvent *ebpf.Program `ebpf:"trace_event"`
 }
 
 func (p *bpfPrograms) Close() error {
@@ -361,6 +368,7 @@ func (p *bpfPrograms) Close() error {
 		p.KsymNames,
 		p.TargetFork,
 		p.TargetFree,
+		p.TraceEvent,
 	)
 }
 

@@ -10,12 +10,16 @@ const LostRingFull = "ring_full"
 
 // Counters is what the kernel side counted of one event since Start. Fired = Samples + sum(Lost), always.
 type Counters struct {
-	Fired       uint64            // events that hit a target
-	Samples     uint64            // delivered
-	Lost        map[string]uint64 // by reason; the caller's
-	Idle        uint64            // events on the idle task
-	Filtered    uint64            // events on what is no target
-	TargetsFull uint64            // children of targets that could not be followed
+	Fired   uint64            // events that hit a target
+	Samples uint64            // delivered
+	Lost    map[string]uint64 // by reason; the caller's
+	// Missed counts overflows for which the kernel ran no program, whomever they hit, where MissedKnown. Those that hit a
+	// target for certain, faults while every process is one, are in Fired and Lost too; of others that is not known.
+	Missed      uint64
+	MissedKnown bool
+	Idle        uint64 // events on the idle task
+	Filtered    uint64 // events on what is no target
+	TargetsFull uint64 // children of targets that could not be followed
 	Wakeups     uint64
 	Files       uint64
 	RunTime     time.Duration // in our programs, all CPUs
@@ -25,6 +29,7 @@ type Counters struct {
 // returned and Run has ended.
 func (s *Sampler) Counters(event int) (Counters, error) {
 	var perCPU []bpfProfCounters
+	counted := s.events[event].counted()
 	if err := s.coll.Maps[bpfMapCounters].Lookup(uint32(event), &perCPU); err != nil {
 		return Counters{}, fmt.Errorf("read counters: %w", err)
 	}
@@ -41,11 +46,32 @@ func (s *Sampler) Counters(event int) (Counters, error) {
 		c.Files += p.Files
 		c.RunTime += time.Duration(p.RunNs)
 	}
+	c.Missed, c.MissedKnown = s.events[event].missed(counted, perCPU)
+	if c.MissedKnown {
+		c.Missed = s.mostMissed(event, c.Missed)
+		if s.filter.Kind == FilterNone && s.events[event].event.isFault() {
+			c.Lost[LostMissed] = c.Missed
+			c.Fired += c.Missed
+		}
+	}
 	rejected := s.rejected[event].Load()
 	c.Fired -= rejected
 	c.Samples -= rejected
 	c.Filtered += rejected
 	return c, nil
+}
+
+// mostMissed is the largest number so far: what was lost stays lost, also when a mean period has changed since.
+func (s *Sampler) mostMissed(event int, now uint64) uint64 {
+	for {
+		most := s.missed[event].Load()
+		if now <= most {
+			return most
+		}
+		if s.missed[event].CompareAndSwap(most, now) {
+			return now
+		}
+	}
 }
 
 // LostTotal is the sum over all reasons.

@@ -1,10 +1,7 @@
 package loader
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,14 +37,17 @@ func (e Event) validate() error {
 		return fmt.Errorf("event %s: neither frequency nor period", e.Name)
 	case e.Frequency != 0 && e.Period != 0:
 		return fmt.Errorf("event %s: both frequency and period", e.Name)
+	case e.isTracepoint() && e.Frequency != 0:
+		return fmt.Errorf("event %s: a tracepoint has no frequency; write %s:PERIOD", e.Name, e.Name)
 	case e.Frequency > maxFrequency:
 		return fmt.Errorf("event %s: %d Hz is above the kernel's limit of %d", e.Name, e.Frequency, maxFrequency)
 	}
 	return nil
 }
 
-func (e Event) attr() unix.PerfEventAttr {
-	a := unix.PerfEventAttr{Type: e.Type, Config: e.Config, Bits: unix.PerfBitDisabled}
+// attr asks for an event whose samples are precise to a level (precise_ip of perf_event_open(2), 0 to 2).
+func (e Event) attr(precise int) unix.PerfEventAttr {
+	a := unix.PerfEventAttr{Type: e.Type, Config: e.Config, Bits: unix.PerfBitDisabled | uint64(precise)*unix.PerfBitPreciseIPBit1}
 	a.Size = unix.PERF_ATTR_SIZE_VER1
 	if e.Frequency != 0 {
 		a.Sample = e.Frequency
@@ -58,110 +58,6 @@ func (e Event) attr() unix.PerfEventAttr {
 	return a
 }
 
-// cpuEvents holds the event of every CPU that is online. Safe for concurrent use.
-type cpuEvents struct {
-	event  Event
-	progFD int
-	mu     sync.Mutex
-	fds    map[int]int // CPU -> perf event; nil after Close
-	most   int         // CPUs that had one at once
-}
-
-func newCPUEvents(e Event, progFD int) *cpuEvents {
-	return &cpuEvents{event: e, progFD: progFD, fds: map[int]int{}}
-}
-
-// sync opens events on CPUs that came and closes those of CPUs that went.
-func (c *cpuEvents) sync() error {
-	cpus, err := onlineCPUs()
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fds == nil {
-		return nil
-	}
-	online := map[int]bool{}
-	for _, cpu := range cpus {
-		online[cpu] = true
-		if _, ok := c.fds[cpu]; ok {
-			continue
-		}
-		fd, err := c.open(cpu)
-		if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
-			continue // went offline in between
-		}
-		if err != nil {
-			return err
-		}
-		c.fds[cpu] = fd
-	}
-	for cpu, fd := range c.fds {
-		if !online[cpu] {
-			unix.Close(fd)
-			delete(c.fds, cpu)
-		}
-	}
-	c.most = max(c.most, len(c.fds))
-	return nil
-}
-
-func (c *cpuEvents) open(cpu int) (int, error) {
-	a := c.event.attr()
-	fd, err := unix.PerfEventOpen(&a, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
-	if err != nil {
-		return 0, fmt.Errorf("%w: open event %s on CPU %d: %w", ErrKernel, c.event.Name, cpu, err)
-	}
-	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, c.progFD); err != nil {
-		unix.Close(fd)
-		return 0, fmt.Errorf("%w: attach program to event %s on CPU %d: %w", ErrKernel, c.event.Name, cpu, err)
-	}
-	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
-		unix.Close(fd)
-		return 0, fmt.Errorf("enable event %s on CPU %d: %w", c.event.Name, cpu, err)
-	}
-	return fd, nil
-}
-
-// forget closes the event of a CPU, for one that went and came back between two looks.
-func (c *cpuEvents) forget(cpu int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if fd, ok := c.fds[cpu]; ok {
-		unix.Close(fd)
-		delete(c.fds, cpu)
-	}
-}
-
-// count is the largest number of CPUs that had an event at once.
-func (c *cpuEvents) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.most
-}
-
-// Close ends all events: when it returns, none fires any more.
-func (c *cpuEvents) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, fd := range c.fds {
-		unix.Close(fd)
-	}
-	c.fds = nil
-	return nil
-}
-
-const onlineCPUsPath = "/sys/devices/system/cpu/online"
-
-func onlineCPUs() ([]int, error) {
-	b, err := os.ReadFile(onlineCPUsPath)
-	if err != nil {
-		return nil, fmt.Errorf("read online CPUs: %w", err)
-	}
-	return parseCPUList(string(b))
-}
-
 // Clock reports whether the event counts nanoseconds.
 func (e Event) Clock() bool {
 	return e.isClock() || e.Type == unix.PERF_TYPE_SOFTWARE && e.Config == unix.PERF_COUNT_SW_TASK_CLOCK
@@ -169,3 +65,17 @@ func (e Event) Clock() bool {
 
 // IsTime reports whether a sample stands for CPU time, 1 s / Frequency of it.
 func (e Event) IsTime() bool { return e.isClock() && e.Frequency != 0 }
+
+// isFault reports whether the event never hits an idle CPU.
+func (e Event) isFault() bool {
+	if e.Type != unix.PERF_TYPE_SOFTWARE {
+		return false
+	}
+	switch e.Config {
+	case unix.PERF_COUNT_SW_PAGE_FAULTS, unix.PERF_COUNT_SW_PAGE_FAULTS_MIN, unix.PERF_COUNT_SW_PAGE_FAULTS_MAJ:
+		return true
+	}
+	return false
+}
+
+func (e Event) isTracepoint() bool { return e.Type == unix.PERF_TYPE_TRACEPOINT }

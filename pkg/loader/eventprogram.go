@@ -9,16 +9,30 @@ import (
 )
 
 // eventProgram is the name of the program of an event in the collection.
-func eventProgram(event int) string { return bpfProgCpuEvent + strconv.Itoa(event) }
+func eventProgram(events []Event, event int) string {
+	return programOf(events[event]) + strconv.Itoa(event)
+}
 
-// eventPrograms replaces the program of perf events with one for each of n events, that knows its number: the call
-// that asks for it (event_number in bpf/event.h) becomes a constant.
-func eventPrograms(spec *ebpf.CollectionSpec, n int) error {
-	template := spec.Programs[bpfProgCpuEvent]
-	delete(spec.Programs, bpfProgCpuEvent)
-	for event := range n {
+// programOf is the program that the one of an event is made from.
+func programOf(e Event) string {
+	if e.isTracepoint() {
+		return bpfProgTraceEvent
+	}
+	return bpfProgCpuEvent
+}
+
+// eventPrograms replaces the programs of events with one for each event, that knows its number: the call that asks for
+// it (event_number in bpf/event.h) becomes a constant.
+func eventPrograms(spec *ebpf.CollectionSpec, events []Event) error {
+	templates := map[string]*ebpf.ProgramSpec{}
+	for _, name := range []string{bpfProgCpuEvent, bpfProgTraceEvent} {
+		templates[name] = spec.Programs[name]
+		delete(spec.Programs, name)
+	}
+	for event := range events {
+		template := templates[programOf(events[event])]
 		p := template.Copy()
-		p.Name = eventProgram(event)
+		p.Name = eventProgram(events, event)
 		replaced := 0
 		for i, ins := range p.Instructions {
 			if ins.IsBuiltinCall() && asm.BuiltinFunc(ins.Constant) == asm.FnGetAttachCookie {

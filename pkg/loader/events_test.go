@@ -60,3 +60,52 @@ func touch(t *testing.T, n int) {
 		mem[i] = 1
 	}
 }
+
+// A tracepoint is sampled beside a clock, by period, whatever CPU it hits; what the kernel could not run is counted.
+func TestTracepoint(t *testing.T) {
+	var events []Event
+	for _, name := range []string{"sched:sched_switch:10", "cpu@997", "context-switches:10"} {
+		e, err := ParseEvent(name, DefaultFrequency)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	s := open(t, Options{Events: events})
+	burn(t, 2)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var n, weight [3]uint64
+	kernel := 0
+	got := &collector{onSample: func(s *Sample) {
+		n[s.Event]++
+		weight[s.Event] += s.Weight
+		if s.Event == 0 {
+			kernel += min(len(s.Kernel), 1)
+		}
+	}}
+	runFor(t, s, got, time.Second)
+	for event := range events {
+		c, err := s.Counters(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %+v", events[event].Name, c)
+		if c.Samples != n[event] || c.Fired != c.Samples+c.LostTotal() {
+			t.Errorf("%s: %+v, handler got %d", events[event].Name, c, n[event])
+		}
+		if event != 1 && (!c.MissedKnown || weight[event] != 10*n[event]) {
+			t.Errorf("%s: %+v, weight %d", events[event].Name, c, weight[event])
+		}
+	}
+	if n[0] < 10 || kernel != int(n[0]) {
+		t.Errorf("%d samples of a tracepoint, %d with a kernel stack", n[0], kernel)
+	}
+}
+
+func TestTracepointHasNoFrequency(t *testing.T) {
+	if _, err := ParseEvent("sched:sched_switch@99", DefaultFrequency); err == nil {
+		t.Error("a tracepoint can be sampled by frequency")
+	}
+}

@@ -47,6 +47,8 @@ type Sampler struct {
 	events   []*cpuEvents
 	tables   tables
 	rejected [maxEvents]atomic.Uint64 // by event: undecided samples that were no target's
+	missed   [maxEvents]atomic.Uint64 // by event: the most that Counters told of
+	scalings [maxEvents]scaling       // of the goroutine of Run
 	stopped  chan struct{}
 	stopOnce sync.Once
 }
@@ -111,7 +113,7 @@ func Open(o Options) (*Sampler, error) {
 		return nil, fmt.Errorf("open ring: %w", err)
 	}
 	for i, e := range o.Events {
-		s.events = append(s.events, newCPUEvents(e, coll.Programs[eventProgram(i)].FD()))
+		s.events = append(s.events, newCPUEvents(e, coll.Programs[eventProgram(o.Events, i)]))
 	}
 	if err := s.install(); err != nil {
 		s.Close()
@@ -135,10 +137,11 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		spec.Maps[bpfMapComms].MaxEntries = 1
 	}
 	spec.Maps[bpfMapRing].MaxEntries = uint32(o.RingBytes)
-	if err := eventPrograms(spec, len(o.Events)); err != nil {
+	if err := eventPrograms(spec, o.Events); err != nil {
 		return err
 	}
-	var timeEvents, inner uint32
+	var timeEvents, sharedEvents, inner uint32
+	var periods [maxEvents]uint64
 	if o.inner() {
 		inner = 1
 	}
@@ -146,6 +149,10 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		if e.IsTime() {
 			timeEvents |= 1 << i
 		}
+		if e.Hardware() {
+			sharedEvents |= 1 << i
+		}
+		periods[i] = e.Period
 	}
 	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{
 		Filter:          uint32(o.Filter.Kind),
@@ -156,6 +163,8 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		PageShift:       uint32(bits.TrailingZeros(uint(os.Getpagesize()))),
 		WakeupBytes:     uint64(o.RingBytes / 4),
 		TimeEvents:      timeEvents,
+		SharedEvents:    sharedEvents,
+		Periods:         periods,
 	})
 }
 

@@ -79,24 +79,25 @@ type VMA struct {
 
 // A Sample is one overflow of the event. It and what it points to are reused after the handler returns.
 type Sample struct {
-	Time      time.Duration // CLOCK_MONOTONIC
-	CPU       int
-	PID, TID  int    // in the profiler's PID namespace
-	StartNs   uint64 // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
-	Weight    uint64 // events that the sample stands for: 1 for the clock, else the period
-	End       End
-	Comm      []byte
-	Kernel    []uint64 // leaf first
-	User      []uint64 // leaf first, addresses of calls and not of returns
-	Skipped   int      // user frames left out of the middle of User, after User[GapAt]
-	Certain   bool     // unwind information says that the last frame is the root
-	Guessed   bool     // a frame without a rule was taken by its frame pointer
-	VMAs      []VMA
-	Event     int    // number of the event in Options.Events
-	Tag       uint16 // what else the event says of the sample, of 12 bits; 0 for perf events
-	undecided bool
-	origin    [16]byte
-	comm      [16]byte
+	Time             time.Duration // CLOCK_MONOTONIC
+	CPU              int
+	PID, TID         int    // in the profiler's PID namespace
+	StartNs          uint64 // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
+	Weight           uint64 // events that the sample stands for: 1 for the clock, else the period, scaled if the PMU is shared
+	End              End
+	Comm             []byte
+	Kernel           []uint64 // leaf first
+	User             []uint64 // leaf first, addresses of calls and not of returns
+	Skipped          int      // user frames left out of the middle of User, after User[GapAt]
+	Certain          bool     // unwind information says that the last frame is the root
+	Guessed          bool     // a frame without a rule was taken by its frame pointer
+	VMAs             []VMA
+	Event            int    // number of the event in Options.Events
+	Tag              uint16 // what else the event says of the sample, of 12 bits; 0 for perf events
+	undecided        bool
+	enabled, running time.Duration // of the event on this CPU, both 0 if it shares its counter with none
+	origin           [16]byte
+	comm             [16]byte
 }
 
 // A File is told of the first time that a stack touches it.
@@ -146,6 +147,7 @@ func decodeSample(raw []byte, s *Sample) error {
 	}
 	s.Event, s.Weight, s.End = int(h.Event), h.Weight, End(h.End)
 	s.Tag = h.Tag
+	s.enabled, s.running = time.Duration(h.EnabledNs), time.Duration(h.RunningNs)
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0
 	if h.Flags&originFlag == 0 {

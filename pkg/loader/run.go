@@ -59,6 +59,9 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 		if err := decodeSample(raw, sample); err != nil {
 			return err
 		}
+		if sample.running > 0 {
+			sample.Weight = s.scalings[sample.Event].scale(sample.CPU, sample.Weight, sample.enabled, sample.running)
+		}
 		if sample.undecided && !s.accept(sample) {
 			s.rejected[sample.Event].Add(1)
 			return nil
