@@ -101,7 +101,14 @@ func (d *daemon) open(c config.Config) (err error) {
 
 // openSampler loads the programs and enters the targets. Nothing fires before run.
 func (d *daemon) openSampler(c config.Sampling) error {
-	event := loader.CPUClock(c.Frequency)
+	events, refused, err := chooseEvents(c)
+	if err != nil {
+		return err
+	}
+	d.refused = refused
+	for _, k := range refused {
+		d.log.Warn("an event is not sampled", "kind", k.Name, "problem", k.Problem)
+	}
 	targets, err := targetsOf(c.Targets)
 	if err != nil {
 		return err
@@ -114,7 +121,7 @@ func (d *daemon) openSampler(c config.Sampling) error {
 	if err != nil {
 		return err
 	}
-	d.sampler, err = loader.Open(loader.Options{Events: []loader.Event{event}, Filter: filter, Namespace: inode, RingBytes: int(c.Ring)})
+	d.sampler, err = loader.Open(loader.Options{Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring)})
 	if err != nil {
 		return err
 	}
@@ -122,7 +129,7 @@ func (d *daemon) openSampler(c config.Sampling) error {
 		return err
 	}
 	o := agent.CollectorOptions{
-		FS: d.fs, Kinds: agent.KindsOf(event), Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
+		FS: d.fs, Kinds: agent.KindsOf(events...), Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
 		Identify: d.services.identity, Log: d.log,
 	}
 	if c.UnwindBudget > 0 {

@@ -187,7 +187,7 @@ func parseEvents(names []string, hz uint64) ([]loader.Event, error) {
 	var events []loader.Event
 	for _, name := range names {
 		e, err := loader.ParseEvent(name, hz)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) { // of a tracepoint: it is the kernel that has none
+		if missingTracepoint(err) {
 			return nil, &exitError{exitUnsupported, err}
 		}
 		if err != nil {
@@ -199,4 +199,9 @@ func parseEvents(names []string, hz uint64) ([]loader.Event, error) {
 		return nil, &exitError{exitUsage, err}
 	}
 	return events, nil
+}
+
+// missingTracepoint reports whether an event's name is right, and the kernel does not have it or does not show it.
+func missingTracepoint(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission)
 }

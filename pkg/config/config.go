@@ -37,6 +37,7 @@ type Log struct {
 // Sampling says what is sampled, and what that may cost.
 type Sampling struct {
 	Frequency    uint64   `yaml:"frequency"` // Hz on each CPU
+	Events       []string `yaml:"events"`    // NAME[@HZ|:PERIOD]
 	Window       Duration `yaml:"window"`
 	Targets      Targets  `yaml:"targets"`
 	UnwindBudget Size     `yaml:"unwind_budget"` // kernel memory; 0: frame pointers only
@@ -119,7 +120,7 @@ func Default() Config {
 		Listen: "127.0.0.1:9780",
 		Log:    Log{Level: "info", Format: "auto"},
 		Sampling: Sampling{
-			Frequency: 99, Window: Duration(10 * time.Second),
+			Frequency: 99, Events: []string{"cpu", "page-faults:100"}, Window: Duration(10 * time.Second),
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
 		Store: Store{

@@ -12,7 +12,7 @@ import (
 func filled() map[string]string {
 	values := map[string]string{
 		"listen": "0.0.0.0:1", "web_config_file": "/w", "allowed_hosts": "[a, b]", "external_url": "https://x",
-		"log.level": "warn", "log.format": "json", "sampling.frequency": "49", "sampling.window": "1m",
+		"log.level": "warn", "log.format": "json", "sampling.frequency": "49", "sampling.events": "[cpu, cycles@49]", "sampling.window": "1m",
 		"sampling.targets.pids": "[1, 2]", "sampling.targets.comm": "a,b", "sampling.targets.cgroup": "/x",
 		"sampling.targets.container": "c", "sampling.targets.unit": "u", "sampling.unwind_budget": "1MiB",
 		"sampling.unwind_cache": "", "sampling.ring": "1MiB", "store.enabled": "false", "store.dir": "/s",

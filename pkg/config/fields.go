@@ -42,7 +42,9 @@ func serverFields() []Field {
 func samplingFields() []Field {
 	return []Field{
 		{Key: "sampling.frequency", Flag: "sample-frequency", Arg: "HZ", Restart: true,
-			Doc: "samples a second on each CPU"},
+			Doc: "samples a second on each CPU, of the clock and of hardware events without a frequency or period of their own"},
+		{Key: "sampling.events", Flag: "events", Arg: "EVENT,...", Restart: true,
+			Doc: "what to sample, each NAME[@HZ|:PERIOD]; what this machine cannot is told at /api/v1/kinds and left out"},
 		{Key: "sampling.window", Flag: "window", Arg: "DURATION", Restart: true,
 			Doc: "how much time one stored or sent profile covers, from 1s to 1h"},
 		{Key: "sampling.targets.pids", Flag: "pid", Arg: "PID,...", Restart: true,

@@ -17,6 +17,7 @@ import (
 
 const (
 	maxFrequency = 10_000 // ten times what costs a CPU noticeably
+	maxEvents    = 16     // of the kernel side
 	minWindow    = Duration(time.Second)
 	maxWindow    = Duration(time.Hour)
 	minBudget    = 1 << 20
@@ -68,6 +69,14 @@ func oneOf(p *Problems, key, value string, allowed ...string) {
 func (s Sampling) validate(p *Problems) {
 	if s.Frequency < 1 || s.Frequency > maxFrequency {
 		p.add(0, "sampling.frequency", "%d: want 1 to %d", s.Frequency, maxFrequency)
+	}
+	if len(s.Events) == 0 || len(s.Events) > maxEvents {
+		p.add(0, "sampling.events", "%d events: want 1 to %d", len(s.Events), maxEvents)
+	}
+	for i, e := range s.Events {
+		if e == "" || strings.ContainsAny(e, ", \t\r\n") || slices.Contains(s.Events[:i], e) {
+			p.add(0, fmt.Sprintf("sampling.events[%d]", i), "%q: want NAME, NAME@HZ or NAME:PERIOD, each once", e)
+		}
 	}
 	if s.Window < minWindow || s.Window > maxWindow {
 		p.add(0, "sampling.window", "%s: want %s to %s", s.Window, minWindow, maxWindow)

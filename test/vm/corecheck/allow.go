@@ -14,6 +14,7 @@ type allowance struct {
 // any more is an error.
 func allowances() []allowance {
 	const (
+		number    = "the loader puts an event's number in the place of the call"
 		mtime     = "an inode's mtime has been a timespec i_mtime, __i_mtime (6.7 to 6.10) and two integers (since 6.11)"
 		registers = "before 5.15 the user registers are read from the end of the kernel stack"
 		changes   = "changes of mappings are counted since 6.4, in an int up to 6.11; before, nothing is remembered of them"
@@ -24,6 +25,7 @@ func allowances() []allowance {
 		{"", "inode___v67.__i_mtime.tv_sec", mtime},
 		{"6.12 7", "inode___v510.i_mtime.tv_sec", mtime},
 		{"5.10", "helper FnTaskPtRegs", registers},
+		{"5.10", "helper FnGetAttachCookie", number},
 		{"5.10", "helper FnGetCurrentTaskBtf", registers},
 		{"5.10", "mm_struct.mm_mt.ma_root", mappings},
 		{"5.10", "maple_arange_64.pivot", mappings},

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ebpfprof/ebpfprof/pkg/agent"
+	"github.com/ebpfprof/ebpfprof/pkg/config"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
+	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
+	"github.com/ebpfprof/ebpfprof/pkg/server"
+)
+
+// chooseEvents returns the events of a configuration that this machine can sample, and as kinds with their problem those
+// that it cannot: a daemon that is asked for cache misses everywhere still profiles where there are no such counters.
+//
+// Errors: wrong names, and that no event is left.
+func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.KindStatus, err error) {
+	var failed error
+	for i, name := range c.Events {
+		e, err := loader.ParseEvent(name, c.Frequency)
+		why := err
+		if err == nil {
+			why = probe.Sampling(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
+		} else if !missingTracepoint(err) {
+			return nil, nil, fmt.Errorf("sampling.events[%d]: %w", i, err)
+		}
+		if why == nil {
+			events = append(events, e)
+			continue
+		}
+		if e.Name == "" {
+			e.Name = name
+		}
+		k := agent.KindOf(e)
+		refused = append(refused, server.KindStatus{Name: k.Name(), Unit: k.Type.Unit, Problem: why.Error()})
+		failed = errors.Join(failed, why)
+	}
+	if len(events) == 0 {
+		return nil, nil, fmt.Errorf("%w: no event of sampling.events can be sampled: %w", loader.ErrKernel, failed)
+	}
+	if err := agent.CheckKinds(agent.KindsOf(events...)); err != nil {
+		return nil, nil, fmt.Errorf("sampling.events: %w", err)
+	}
+	return events, refused, nil
+}
