@@ -201,18 +201,24 @@ func (b *background) wait(t *testing.T, exit int) *recording {
 func (f files) read(t *testing.T, o outcome) *recording {
 	t.Helper()
 	r := &recording{outcome: o, profile: readProfile(t, f.profile)}
-	data, err := os.ReadFile(f.summary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &r.summary); err != nil {
-		t.Fatalf("summary: %v\n%s", err, data)
-	}
-	t.Logf("%s", strings.Join(strings.Fields(string(data)), " "))
+	r.summary = readSummary(t, f.summary)
 	for _, r.event = range r.summary.Events {
 	}
 	r.checkConserved(t)
 	return r
+}
+
+func readSummary(t *testing.T, path string) (s summary) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatalf("summary: %v\n%s", err, data)
+	}
+	t.Logf("%s", strings.Join(strings.Fields(string(data)), " "))
+	return s
 }
 
 // checkConserved checks that no event is missing anywhere.
