@@ -68,7 +68,10 @@ func (l *locator) enter(v *view, k sampleKey, kind Kind, st namedStack, service 
 	p := v.processes[k.process]
 	labels := profile.Labels{
 		Comm: v.comms[k.comm], PID: int64(p.pid), TID: int64(k.tid),
-		Service: service, Container: p.container, Stack: st.reason(), Extra: kind.extra(k.tag(), st.functions),
+		Service: service, Container: p.container, Stack: st.reason(),
+	}
+	if kind.Labels != nil {
+		labels.Extra = kind.Labels(k.tag(), st.functions)
 	}
 	if labels.Service == "" {
 		labels.Service = labels.Comm

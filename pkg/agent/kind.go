@@ -59,13 +59,6 @@ func (k Kind) value(c count) int64 {
 	return int64(c.weight)
 }
 
-func (k Kind) extra(tag uint16, functions iter.Seq[string]) profile.Extra {
-	if k.Labels == nil {
-		return profile.Extra{}
-	}
-	return k.Labels(tag, functions)
-}
-
 // profileType is an event's name as a sample type: Pyroscope refuses a dash.
 func profileType(name string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(name, "-", "_"), ":", "_")

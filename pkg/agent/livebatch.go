@@ -34,10 +34,14 @@ func (c *Collector) liveBatch(kind Kind, raw *rawBatch) *profile.LiveBatch {
 		p := v.processes[first.process]
 		s := v.series[p.series]
 		out.Fired += sum.events
+		var extra profile.Extra
+		if kind.Labels != nil {
+			extra = kind.Labels(first.tag(), functionsOf(stacks[first.stack]))
+		}
 		out.Samples = append(out.Samples, profile.LiveSample{
 			Bucket: at, Service: s.service, Labels: s.labels, Comm: v.comms[first.comm],
 			PID: p.pid, TID: int(first.tid), Container: p.container,
-			Extra: kind.extra(first.tag(), functionsOf(stacks[first.stack])),
+			Extra: extra,
 			Stack: stacks[first.stack], Count: int64(sum.events), Value: kind.value(sum),
 		})
 	}
