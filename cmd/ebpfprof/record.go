@@ -191,7 +191,7 @@ func parseEvents(names []string, hz uint64) ([]loader.Event, error) {
 			return nil, &exitError{exitUnsupported, err}
 		}
 		if err != nil {
-			return nil, &exitError{exitUsage, err}
+			return nil, usageError("-e %s: %w", name, err)
 		}
 		events = append(events, e)
 	}
