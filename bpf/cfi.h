@@ -92,9 +92,9 @@ static __always_inline void enter_regs(struct prof_scratch *s)
 }
 
 /* The frame that the kernel pushed for a signal: all registers are in it, at sp. Global: it is rare. */
-__noinline int signal_step(void)
+__noinline int signal_step(u32 context)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	u64 *saved;
 
 	if (!s)
@@ -114,9 +114,9 @@ __noinline int signal_step(void)
 
 /* Reads the window from lo on. Past the end of the stack less is to be had. Global, so that the verifier checks it once,
  * and its arguments are values: see scratch(). */
-__noinline int move_window(u64 lo)
+__noinline int move_window(u32 context, u64 lo)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 
 	if (!s)
 		return 0;
@@ -137,7 +137,7 @@ static __always_inline void want_window(struct prof_scratch *s, u64 lo, u64 hi)
 	u64 at = s->walk.window_at;
 
 	if ((lo - at) & 7 || lo < at || hi > at + s->walk.window_words * 8)
-		move_window(lo);
+		move_window(s->walk.context, lo);
 }
 
 /* A word of the user's memory: from the window, or by itself. */
@@ -246,7 +246,7 @@ static __always_inline int cfi_step(struct prof_scratch *s, u64 encoded)
 	if (kind == KIND_END)
 		return STEP_ROOT;
 	if (kind == KIND_SIGNAL)
-		return signal_step();
+		return signal_step(s->walk.context);
 	if (kind == KIND_NONE || kind > KIND_INDEXED)
 		return STEP_NO_RULE;
 	step = find_cfa(s, &rule, &cfa);

@@ -8,7 +8,7 @@
 
 static __always_inline struct prof_deep *deep_of(struct prof_scratch *s)
 {
-	u32 slot = s->sample.tid & (PROF_DEEPS - 1);
+	u32 slot = (s->sample.tid & (PROF_DEEPS - 1)) + s->walk.context * PROF_DEEPS;
 
 	return bpf_map_lookup_elem(&deeps, &slot);
 }
@@ -44,9 +44,9 @@ static __always_inline bool still_there(struct prof_scratch *s, struct prof_deep
 }
 
 /* After PROF_USER_FRAMES frames: jumps over those that were walked before. Returns 1 when the stack is done. */
-__noinline int resume_deep(void)
+__noinline int resume_deep(u32 context)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct prof_deep *d;
 	u32 n, more;
 
@@ -88,9 +88,9 @@ static __always_inline struct prof_state *root_mark(struct prof_walk *w, u32 dep
 }
 
 /* After a deep walk: remembers where it stopped, or the root that it found. */
-__noinline int keep_deep(void)
+__noinline int keep_deep(u32 context)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct prof_state *at;
 	struct prof_walk *w;
 	struct prof_deep *d;

@@ -6,11 +6,12 @@
  * trace_event, and this call into a constant: cookies of perf events came with 5.15 (82e6b1eee6a8). */
 #define event_number(ctx) ((u32)bpf_get_attach_cookie(ctx))
 
-static __always_inline void send(struct prof_scratch *s, struct prof_counters *c)
+/* Puts the mappings behind the frames, and returns the size of the record. */
+static __always_inline u64 finish_record(struct prof_scratch *s)
 {
 	u32 frames = s->sample.kernel_frames + s->sample.user_frames;
 	u32 vma_bytes = s->sample.vmas * sizeof(struct prof_vma);
-	u64 size, flags = BPF_RB_NO_WAKEUP;
+	u64 size;
 
 	if (vma_bytes > PROF_VMAS * sizeof(struct prof_vma))
 		vma_bytes = PROF_VMAS * sizeof(struct prof_vma);
@@ -18,10 +19,22 @@ static __always_inline void send(struct prof_scratch *s, struct prof_counters *c
 	size = sizeof(s->sample) + frames * 8 + vma_bytes;
 	if (size > sizeof(s->sample) + sizeof(s->words))
 		size = sizeof(s->sample) + sizeof(s->words);
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes) {
-		flags = BPF_RB_FORCE_WAKEUP;
+	return size;
+}
+
+static __always_inline u64 wakeup_flags(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes
+		       ? BPF_RB_FORCE_WAKEUP
+		       : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void send(struct prof_scratch *s, struct prof_counters *c)
+{
+	u64 size = finish_record(s), flags = wakeup_flags();
+
+	if (flags == BPF_RB_FORCE_WAKEUP)
 		c->wakeups++;
-	}
 	if (bpf_ringbuf_output(&ring, &s->sample, size, flags))
 		c->lost_ring_full++;
 	else
@@ -86,7 +99,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 	u64 begin = bpf_ktime_get_ns();
 	u32 event = event_number(ctx);
 	struct prof_counters *c = counter(event);
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(CONTEXT_PERF);
 	struct bpf_perf_event_value value;
 
 	if (!c || !s)
@@ -112,7 +125,7 @@ int trace_event(void *ctx)
 	u64 begin = bpf_ktime_get_ns();
 	u32 event = event_number(ctx);
 	struct prof_counters *c = counter(event);
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(CONTEXT_PERF);
 	u64 period = config.periods[event & (PROF_EVENTS - 1)];
 
 	if (!c || !s)

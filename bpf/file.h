@@ -5,9 +5,9 @@
 
 /* Enters one name of the path and goes to its parent; crosses mount points as d_path() does. Returns 0 to go on.
  * Global, so that the verifier checks the body once. */
-__noinline int path_step(void)
+__noinline int path_step(u32 context)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct dentry *dentry, *parent;
 	struct vfsmount *vfs;
 	u32 len;
@@ -43,9 +43,9 @@ __noinline int path_step(void)
 }
 
 /* Announces the file of place n if that has not been done. Global, so that the verifier checks it once. */
-__noinline int announce(u32 n, u64 file_ptr)
+__noinline int announce(u32 context, u32 n, u64 file_ptr)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct file *file = (void *)file_ptr;
 	struct prof_counters *c;
 	struct prof_space *sp;
@@ -72,7 +72,7 @@ __noinline int announce(u32 n, u64 file_ptr)
 	s->walk.vfs = BPF_CORE_READ(file, f_path.mnt);
 	s->walk.dentry = BPF_CORE_READ(file, f_path.dentry);
 	for (int i = 0; i < PROF_PATH_DEPTH; i++)
-		if (path_step())
+		if (path_step(context))
 			break;
 	size = __builtin_offsetof(struct prof_file, path) + rec->path_len;
 	if (size > sizeof(*rec))

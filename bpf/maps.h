@@ -16,7 +16,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROF_EVENTS);
+	__uint(max_entries,
+	       PROF_EVENTS +
+		       1); /* the last: of CONTEXT_VISIT, which can be interrupted by the others */
 	__type(key, u32);
 	__type(value, struct prof_counters);
 } counters SEC(".maps");
@@ -75,6 +77,17 @@ struct {
 	__type(key, struct prof_file_id);
 	__type(value, struct prof_object);
 } objects SEC(".maps");
+
+/* The walker runs in several contexts, of which one may interrupt another on the same CPU. Each has its own entries in the
+ * per-CPU maps below; the number goes through the walker as an argument. The loader sizes the maps for those that a run
+ * uses. */
+enum prof_context {
+	CONTEXT_PERF = 0, /* perf_event programs: in NMIs too, never in each other */
+	CONTEXT_SCHED =
+		1, /* where the scheduler is off: in sched_switch, and with preemption disabled */
+	CONTEXT_VISIT = 2, /* in our own reader of an iterator: one at a time */
+	CONTEXTS = 3,
+};
 
 /* Return addresses come again and again: one cache line instead of the dozen of a search. */
 struct prof_cached {
@@ -138,10 +151,12 @@ struct prof_state {
 /* What one walk of a user stack, and of one path within it, knows. */
 struct prof_walk {
 	struct prof_state now;
+	u32 context; /* enum prof_context */
 	u32 slot; /* of the process in spaces */
 	u32 last; /* place of the frame before: frames of one object come in runs */
 	u32 used; /* bit per place that this stack touches */
 	u32 window_words; /* of window, that could be read */
+	u32 asleep; /* whose stack is walked in CONTEXT_VISIT: its number in the initial PID namespace */
 	u64 window_at; /* address of window */
 	u64 entry; /* where the search for a mapping has got to */
 	struct mm_struct *mm;
@@ -159,8 +174,7 @@ struct prof_walk {
 #define MAPLE_ARANGE_PIVOTS 9
 #define PROF_WORDS 2048 /* power of two over PROF_KERNEL_FRAMES + PROF_USER_FRAMES */
 
-/* A perf interrupt may land in any other program, never in itself, so this is for perf_event programs only. What every
- * sample touches comes first, to lie in few pages. */
+/* Of one context. What every sample touches comes first, to lie in few pages. */
 struct prof_scratch {
 	struct prof_walk walk;
 	/* Of user mode. Here, and what follows too, because programs have 512 bytes of stack. */
@@ -208,11 +222,15 @@ struct {
 	__type(value, struct prof_scratch);
 } scratches SEC(".maps");
 
-/* Global functions take no pointers on 5.10, so each asks for its scratch. */
-static __always_inline struct prof_scratch *scratch(void)
+/* Global functions take no pointers on 5.10, so each asks for the scratch of its context. */
+static __always_inline struct prof_scratch *scratch(u32 context)
 {
-	u32 zero = 0;
-	return bpf_map_lookup_elem(&scratches, &zero);
+	return bpf_map_lookup_elem(&scratches, &context);
+}
+
+static __always_inline struct prof_cache *cache_of(u32 context)
+{
+	return bpf_map_lookup_elem(&caches, &context);
 }
 
 static __always_inline struct prof_space *space(struct prof_scratch *s)

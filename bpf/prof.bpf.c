@@ -16,6 +16,9 @@
 #include "deep.h"
 #include "walk.h"
 #include "event.h"
+#include "thread.h"
+#include "offcpu.h"
+#include "visit.h"
 #include "ksym.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -23,6 +26,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* BTF keeps only types that something names, and bpf2go reads them there. */
 const struct prof_block *type_block __attribute__((unused));
 const struct prof_comm *type_comm __attribute__((unused));
+const enum prof_doing *type_doing __attribute__((unused));
+const struct prof_thread_row *type_row __attribute__((unused));
+const struct prof_wait *type_wait __attribute__((unused));
 const enum prof_end *type_end __attribute__((unused));
 const enum prof_filter *type_filter __attribute__((unused));
 const enum prof_record_type *type_record __attribute__((unused));

@@ -43,6 +43,12 @@ struct prof_config {
 	u32 time_events; /* bit per event: samples weigh 1, not the event's period */
 	u32 shared_events; /* bit per event: it may have to share a counter of the PMU with others */
 	u64 periods[PROF_EVENTS]; /* of tracepoints: hits for each sample */
+	u32 offcpu_event; /* the number of the event off-cpu */
+	u64 offcpu_mean; /* ns of waiting for which one stack is sampled, on average */
+	u32 task_storage; /* tracing programs have it (5.12), or the map thread_hash serves */
+	u32 switch_state; /* sched_switch tells the state (5.18) */
+	u32 walk_asleep; /* the stacks of sleeping threads can be read (6.2) */
+	u32 pad;
 };
 
 /* One per event and CPU. fired = samples + sum(lost). What belongs to no event is counted with event 0. */
@@ -58,12 +64,20 @@ struct prof_counters {
 	u64 wakeups;
 	u64 files; /* file records delivered */
 	u64 targets_full; /* children that found no room in the map targets */
+	/* Of the event off-cpu. */
+	u64 lost_woken; /* a sleeping thread's stack: it woke while that was walked */
+	u64 deferred,
+		returned; /* stacks to be walked when the thread goes on; walked. The difference is yet to come */
+	u64 refused; /* of samples: without a user part, because it could not be deferred */
+	u64 unfolded; /* threads that ended and found no room in the map processes */
+	u64 untracked; /* threads for which there was no memory */
 };
 
 enum prof_record_type {
 	PROF_RECORD_SAMPLE = 1,
 	PROF_RECORD_FILE = 2,
 	PROF_RECORD_COMM = 3,
+	PROF_RECORD_WAIT = 4,
 };
 
 /* Why the user part of a stack ended where it did. */
@@ -78,6 +92,9 @@ enum prof_end {
 	PROF_END_EXITED = 7, /* the process has already given its memory back */
 	PROF_END_COMPAT = 8, /* a 32-bit process */
 	PROF_END_MAPPINGS = 9, /* more than PROF_VMAS mappings in one stack */
+	PROF_END_DEFERRED =
+		10, /* it was to be walked when the thread goes on, and another of its walks was due already */
+	PROF_END_ASLEEP = 11, /* the thread sleeps, and this kernel cannot read its stack */
 	PROF_END_MAX,
 };
 
@@ -129,6 +146,58 @@ struct prof_sample {
 #define PROF_FLAG_CERTAIN 4
 /* A frame without a rule was taken by its frame pointer. */
 #define PROF_FLAG_GUESSED 8
+/* The stack of a wait that has begun: a struct prof_wait tells how long it was. */
+#define PROF_FLAG_BEGUN 16
+
+/* What a thread does, or waits for. The low bits of an off-cpu sample's tag. */
+enum prof_doing {
+	PROF_DOING_RUN = 0, /* it has a CPU */
+	PROF_DOING_SLEEP = 1, /* TASK_INTERRUPTIBLE */
+	PROF_DOING_BLOCKED = 2, /* TASK_UNINTERRUPTIBLE */
+	PROF_DOING_IO = 3, /* the same, in io_schedule() */
+	PROF_DOING_STOPPED = 4, /* by a signal or a debugger */
+	PROF_DOING_RUNQUEUE = 5, /* for a CPU */
+	PROF_DOINGS = 6,
+};
+
+/* Times waited for a CPU: four buckets to each power of two, from 1024 ns to 137 s. Bucket b < 4 begins at b units of
+ * 1024 ns, the others at (4 + b % 4) << (b / 4 - 1). */
+#define PROF_RUNQUEUE_UNIT 10
+#define PROF_RUNQUEUE_BUCKETS 108
+
+/* Exact times of a thread, or of all threads of a process that have ended. */
+struct prof_times {
+	u64 ns[PROF_DOINGS];
+	u64 switches; /* away from a CPU */
+	u32 runqueue[PROF_RUNQUEUE_BUCKETS];
+};
+
+/* What the iterator of threads writes for each of a target's. */
+struct prof_thread_row {
+	u64 start_ns; /* of the process, CLOCK_BOOTTIME */
+	u32 tgid, tid; /* as seen in the profiler's PID namespace */
+	u8 comm[PROF_COMM_LEN];
+	u8 origin[PROF_COMM_LEN]; /* empty, or as in a sample */
+	u32 undecided;
+	u32 doing; /* enum prof_doing */
+	struct prof_times times;
+};
+
+struct prof_process_key {
+	u64 start_ns;
+	u32 tgid;
+	u32 pad;
+};
+
+/* A wait that ended. Its stack came before, with the same tid and time, unless it was lost. */
+struct prof_wait {
+	u32 type; /* PROF_RECORD_WAIT */
+	u32 tid;
+	u64 time_ns; /* of the record with the stack */
+	u64 ns[2]; /* blocked, and then waiting for a CPU */
+	u32 probability; /* with which it was chosen, of 65536 */
+	u32 doing; /* enum prof_doing of the first part */
+};
 
 /* A file that was seen for the first time. */
 struct prof_file {
@@ -199,4 +268,5 @@ struct prof_ksym {
 _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");
 _Static_assert(sizeof(struct prof_sample) == 104, "no padding in a sample");
 _Static_assert(sizeof(struct prof_block) == 768, "no padding in a block");
+_Static_assert(sizeof(struct prof_thread_row) == 544, "no padding in a row");
 _Static_assert(sizeof(struct prof_file_id) == 24, "no padding in a file's key");

@@ -17,10 +17,10 @@ static __always_inline u64 rule_key(struct prof_place *p, u64 offset)
 
 /* Searches the rule for an offset in the object of place v, and remembers it; RULE_NONE without one. Global, so that the
  * verifier checks the searches once. */
-__noinline u64 search_rule(u32 v, u64 offset)
+__noinline u64 search_rule(u32 context, u32 v, u64 offset)
 {
-	struct prof_scratch *s = scratch();
-	u32 zero = 0, lo = 0, hi, at, index, pc = offset;
+	struct prof_scratch *s = scratch(context);
+	u32 lo = 0, hi, at, index, pc = offset;
 	struct prof_cached *cached;
 	struct prof_cache *cache;
 	struct prof_space *sp;
@@ -28,7 +28,7 @@ __noinline u64 search_rule(u32 v, u64 offset)
 	struct prof_block *b;
 	void *table;
 
-	cache = bpf_map_lookup_elem(&caches, &zero);
+	cache = cache_of(context);
 	sp = s ? space(s) : NULL;
 	if (!sp || !cache)
 		return RULE_NONE;

@@ -16,9 +16,9 @@ enum { VMA_NONE = -1, VMA_TABLE_FULL = -2 };
 /* 6.1 and later: goes from a node of the maple tree to the next, in walk.entry, and returns 0, or to the mapping, and
  * returns 1. A pivot is the last address of its slot; it is 0 after the last slot in use. Global, so that the
  * verifier checks one level and not all paths through eight. */
-__noinline int maple_step(u64 addr)
+__noinline int maple_step(u32 context, u64 addr)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	u64 node, pivot_at, slot_at, i;
 	u32 type, n;
 
@@ -54,7 +54,7 @@ static __always_inline struct vm_area_struct *vma_in_maple(struct prof_walk *w,
 	if ((w->entry & 3) != 2 || w->entry <= 4096) /* xa_is_node() */
 		return NULL;
 	for (int level = 0; level < MAPLE_LEVELS; level++)
-		if (maple_step(addr))
+		if (maple_step(w->context, addr))
 			return (void *)w->entry;
 	return NULL;
 }
@@ -117,7 +117,8 @@ static __always_inline bool enter_space(struct prof_scratch *s, struct task_stru
 	bool counted = mappings_seq(mm, &seq);
 
 	s->walk.mm = mm;
-	s->walk.slot = ((u64)mm * 0x9e3779b97f4a7c15ULL) >> 56 & (PROF_SPACES - 1);
+	s->walk.slot = (((u64)mm * 0x9e3779b97f4a7c15ULL) >> 56 & (PROF_SPACES - 1)) +
+		       s->walk.context * PROF_SPACES;
 	s->walk.last = PROF_VMAS;
 	s->walk.used = 0;
 	p = space(s);
@@ -213,9 +214,9 @@ static __always_inline bool read_mapping(struct prof_scratch *s, struct prof_vma
 
 /* Finds the executable mapping of addr, and returns its place in the process's space. Global, so that the verifier
  * checks the tree walk once. */
-__noinline int find_place(u64 addr)
+__noinline int find_place(u32 context, u64 addr)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct vm_area_struct *vma;
 	struct mm_struct *mm;
 	struct prof_space *sp;
@@ -261,6 +262,6 @@ __noinline int find_place(u64 addr)
 	sp->hints[hint] = n;
 	/* What has rules was announced, or user space could not have compiled them. */
 	if (file && !p->row_blocks)
-		announce(n, (u64)file);
+		announce(context, n, (u64)file);
 	return use_place(s, p, n);
 }

@@ -89,9 +89,9 @@ static __always_inline bool calls_here(const u8 *code, u64 ra, u64 pc)
 /* In code of a file without a rule that has set up no frame, such as a leaf in assembly, the return address is on top of
  * the stack, and a frame pointer is the caller's: going by that would miss the caller. A word that only looks like a
  * return address is taken (any) where the frame pointer leads nowhere. */
-__noinline int leaf_step(u32 n, bool any)
+__noinline int leaf_step(u32 context, u32 n, bool any)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	struct prof_state *w;
 	struct prof_space *sp;
 	struct prof_place *p;
@@ -119,7 +119,7 @@ __noinline int leaf_step(u32 n, bool any)
 }
 #else
 /* The link register tells as much only before the first call of a function, and not whether that was. */
-static __always_inline int leaf_step(u32 n, bool any)
+static __always_inline int leaf_step(u32 context, u32 n, bool any)
 {
 	return STEP_NO_RULE;
 }
@@ -130,10 +130,11 @@ static __always_inline int guess_step(struct prof_scratch *s, u32 n)
 {
 	int step;
 
-	if (leaf_step(n, false) == STEP_OK)
+	if (leaf_step(s->walk.context, n, false) == STEP_OK)
 		return STEP_OK;
 	step = fp_step(s); /* changes nothing unless it is OK */
-	if ((step == STEP_NO_RULE || step == STEP_ROOT) && leaf_step(n, true) == STEP_OK)
+	if ((step == STEP_NO_RULE || step == STEP_ROOT) &&
+	    leaf_step(s->walk.context, n, true) == STEP_OK)
 		return STEP_OK;
 	return step;
 }
@@ -178,26 +179,26 @@ static __always_inline int end_outside(struct prof_scratch *s, struct prof_space
 
 /* One frame: enters the address in the record and finds its caller. Returns 0 to go on. Global, so that the verifier
  * checks the body once and not once per frame. What frames usually need is inline here, the rest in functions. */
-__noinline int walk_step(void)
+__noinline int walk_step(u32 context)
 {
-	struct prof_scratch *s = scratch();
+	struct prof_scratch *s = scratch(context);
 	u64 pc, at, rule = RULE_NONE;
 	struct prof_cached *cached;
 	struct prof_cache *cache;
 	struct prof_space *sp;
 	struct prof_place *p;
-	u32 n, zero = 0;
+	u32 n;
 	int step, v;
 
 	sp = s ? space(s) : NULL;
-	cache = bpf_map_lookup_elem(&caches, &zero);
+	cache = cache_of(context);
 	if (!sp || !cache)
 		return 1;
 	/* A return address may be the first byte after its function, so look at the call. */
 	pc = s->walk.now.ip - !s->walk.now.exact;
 	n = s->walk.last;
 	if (n >= PROF_VMAS || !within(&sp->places[n & (PROF_VMAS - 1)], pc)) {
-		v = s->walk.now.ip ? find_place(pc) : VMA_NONE;
+		v = s->walk.now.ip ? find_place(context, pc) : VMA_NONE;
 		if (v < 0) {
 			s->sample.end = end_outside(s, sp, v);
 			return 1;
@@ -209,7 +210,7 @@ __noinline int walk_step(void)
 	at = (pc - p->vma.start + p->vma.offset) & ((1ULL << 56) - 1);
 	if (p->row_blocks && at < PROF_NO_ROW) {
 		cached = cached_rule(cache, rule_key(p, at));
-		rule = cached->key == rule_key(p, at) ? cached->rule : search_rule(n, at);
+		rule = cached->key == rule_key(p, at) ? cached->rule : search_rule(context, n, at);
 	}
 	/* A signal handler returns to the first byte of the restorer: nothing called it. */
 	if (is_signal(rule))
@@ -235,63 +236,80 @@ __noinline int walk_step(void)
 /* Up to WALK_CHUNK frames. A loop over a global function still costs the verifier each of its turns, so there are two. */
 #define WALK_CHUNK 32
 #define CHUNKS_PER_MARK (PROF_USER_FRAMES / WALK_CHUNK)
-__noinline int walk_chunk(void)
+__noinline int walk_chunk(u32 context)
 {
 	for (int i = 0; i < WALK_CHUNK; i++)
-		if (walk_step())
+		if (walk_step(context))
 			return 1;
 	return 0;
 }
 
-static __always_inline void walk_frames(struct prof_scratch *s)
+static __always_inline void walk_frames(struct prof_scratch *s, u32 context)
 {
 	int i;
 
 	s->sample.end = PROF_END_TRUNCATED;
 	forget_marks(s);
 	for (i = 0; i < PROF_MAX_DEPTH / WALK_CHUNK; i++) {
-		if (walk_chunk())
+		if (walk_chunk(context))
 			break;
 		if (i == CHUNKS_PER_MARK - 1) {
-			if (resume_deep())
+			if (resume_deep(context))
 				goto out;
 		} else if (i % CHUNKS_PER_MARK == CHUNKS_PER_MARK - 1) {
 			mark(s);
 		}
 	}
 	if (i >= CHUNKS_PER_MARK)
-		keep_deep();
+		keep_deep(context);
 out:
 	s->sample.user_frames =
 		s->sample.depth < PROF_USER_FRAMES ? s->sample.depth : PROF_USER_FRAMES;
 }
 
-static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task,
-				      bpf_user_pt_regs_t *now)
+/* Whether the task has a user part that can be walked; if not, the sample says why. */
+static __always_inline struct mm_struct *user_part(struct prof_scratch *s, struct task_struct *task)
 {
-	struct pt_regs *regs = &s->regs;
 	struct mm_struct *mm;
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
 		s->sample.end = PROF_END_NO_USER;
-		return;
+		return NULL;
 	}
 	mm = BPF_CORE_READ(task, mm);
-	if (!mm) {
+	if (!mm)
 		s->sample.end = PROF_END_EXITED;
-		return;
-	}
-	if (now && user_mode(now))
-		__builtin_memcpy(regs, now, sizeof(*regs));
-	else if (user_regs(task, regs))
-		*regs = (struct pt_regs){};
-	if (is_compat(regs)) {
+	return mm;
+}
+
+/* Walks from the registers in the scratch. */
+static __always_inline void walk_regs(struct prof_scratch *s, u32 context, struct task_struct *task,
+				      struct mm_struct *mm)
+{
+	if (is_compat(&s->regs)) {
 		s->sample.end = PROF_END_COMPAT;
 		return;
 	}
+	s->walk.context = context;
 	if (!enter_space(s, task, mm))
 		return;
 	s->walk.window_words = 0;
 	enter_regs(s);
-	walk_frames(s);
+	walk_frames(s, context);
+}
+
+/* Walks the current task, which now runs with these registers; NULL: in the kernel. */
+static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task,
+				      bpf_user_pt_regs_t *now)
+{
+	struct pt_regs *regs = &s->regs;
+	struct mm_struct *mm = user_part(s, task);
+
+	if (!mm)
+		return;
+	if (now && user_mode(now))
+		__builtin_memcpy(regs, now, sizeof(*regs));
+	else if (user_regs(task, regs))
+		*regs = (struct pt_regs){};
+	walk_regs(s, CONTEXT_PERF, task, mm);
 }

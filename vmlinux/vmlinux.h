@@ -33,8 +33,11 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
-enum { BPF_ANY = 0 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_F_INNER_MAP = 1 << 12 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
@@ -229,7 +232,30 @@ struct css_set {
 	struct list_head cgrp_links;
 };
 
+struct sched_info {
+	unsigned long long
+		run_delay; /* ns that the task waited for a CPU, up to when it last got one */
+	unsigned long long last_queued; /* since when it waits now, rq.clock; 0: it does not */
+};
+
+struct rq {
+	u64 clock; /* ns */
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq; /* of the CPU that the task is on, whatever its class */
+};
+
 struct task_struct {
+	unsigned int __state; /* 5.14 */
+	int on_cpu, on_rq;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	unsigned int in_iowait : 1;
 	void *stack;
 	u32 flags;
 	struct mm_struct *mm;
@@ -243,6 +269,30 @@ struct task_struct {
 	char comm[16];
 };
 
+struct task_struct___v513 {
+	long state; /* up to 5.13 */
+};
+
+struct seq_file;
+
+struct bpf_map {
+	u32 id;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
 struct linux_binprm;
 
 #pragma clang attribute pop
+
+/* include/uapi/linux/bpf.h, 6.18: a field of a map's value. Its name is what the kernel looks for. */
+struct bpf_task_work {
+	__u64 __opaque;
+} __attribute__((aligned(8)));

@@ -62,6 +62,11 @@ func (s *Sampler) AddTarget(pid int, startTicks uint64) error {
 	if err != nil {
 		return fmt.Errorf("enter process %d as a target: %w", pid, err)
 	}
+	if s.offcpu != nil {
+		if err := s.coll.Variables[bpfVarFilterGeneration].Set(s.filters.Add(1)); err != nil {
+			return fmt.Errorf("announce process %d as a target: %w", pid, err)
+		}
+	}
 	return nil
 }
 

@@ -22,8 +22,10 @@ import (
 
 // Options says what to sample. The zero value of a field is its default.
 type Options struct {
-	// Events are numbered in this order, from 0; at least one, at most 16.
+	// Events are numbered in this order, from 0; at least one, with OffCPU none will do, and at most 16.
 	Events []Event
+	// OffCPU adds the event off-cpu, numbered after the others.
+	OffCPU OffCPU
 	Filter Filter
 	// Namespace is the inode of the profiler's PID namespace, /proc/self/ns/pid. 0 is the initial one.
 	Namespace uint64
@@ -49,6 +51,9 @@ type Sampler struct {
 	rejected [maxEvents]atomic.Uint64 // by event: undecided samples that were no target's
 	missed   [maxEvents]atomic.Uint64 // by event: the most that Counters told of
 	scalings [maxEvents]scaling       // of the goroutine of Run
+	offcpu   *offCPU                  // nil: off
+	unpaired atomic.Uint64            // off-cpu samples whose stack had no room in memory
+	filters  atomic.Uint32            // changes of targets
 	stopped  chan struct{}
 	stopOnce sync.Once
 }
@@ -61,6 +66,11 @@ const (
 	maxRing       = 8 << 20
 	// A record of a 30-frame stack is some 500 bytes; take twice that.
 	usualRecord = 1 << 10
+
+	offCPURing = 1 << 20
+	// Bounds of OffCPU.Mean: the quantiles' differences are multiplied by 2^22.
+	minOffCPUMean = time.Microsecond
+	maxOffCPUMean = 1000 * time.Second
 )
 
 // ringBytes is what one second of samples of all CPUs needs at most in the usual case, four times what
@@ -81,8 +91,14 @@ func ringBytes(events []Event, cpus int) int {
 //
 // Errors: wraps ErrKernel when the kernel or the privileges do not suffice.
 func Open(o Options) (*Sampler, error) {
-	if n := len(o.Events); n == 0 || n > maxEvents {
+	if n := o.count(); n == 0 || n > maxEvents {
 		return nil, fmt.Errorf("%d events: want 1 to %d", n, maxEvents)
+	}
+	if o.OffCPU.Mean == 0 {
+		o.OffCPU.Mean = DefaultOffCPUMean
+	}
+	if m := o.OffCPU.Mean; m < minOffCPUMean || m > maxOffCPUMean {
+		return nil, fmt.Errorf("off-CPU time of %s for each stack: want %s to %s", m, minOffCPUMean, maxOffCPUMean)
 	}
 	for _, e := range o.Events {
 		if err := e.validate(); err != nil {
@@ -92,22 +108,21 @@ func Open(o Options) (*Sampler, error) {
 	if err := rlimit.RemoveMemlock(); err != nil && !errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("lift memlock limit: %w", err)
 	}
-	spec, err := loadBpf()
-	if err != nil {
-		return nil, fmt.Errorf("read embedded programs: %w", err)
-	}
 	if o.RingBytes == 0 {
 		o.RingBytes = ringBytes(o.Events, runtime.NumCPU())
+		if o.OffCPU.On {
+			o.RingBytes = max(o.RingBytes, offCPURing)
+		}
 	}
-	if err := configure(spec, o); err != nil {
+	coll, inner, plan, err := load(o)
+	if err != nil {
 		return nil, err
 	}
-	coll, err := ebpf.NewCollection(spec)
-	if err != nil {
-		return nil, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
-	}
 	s := &Sampler{filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
-	s.tables.init(coll, spec.Maps[bpfMapTables].InnerMap)
+	s.tables.init(coll, inner)
+	if o.OffCPU.On {
+		s.offcpu = &offCPU{options: o.OffCPU, event: len(o.Events), plan: plan, coll: coll, decide: s.decide}
+	}
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)
@@ -122,10 +137,43 @@ func Open(o Options) (*Sampler, error) {
 	return s, nil
 }
 
+// count is the number of events.
+func (o Options) count() int {
+	if o.OffCPU.On {
+		return len(o.Events) + 1
+	}
+	return len(o.Events)
+}
+
+// load loads what o needs, in the way that this kernel has.
+func load(o Options) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPlan, err error) {
+	if o.OffCPU.On {
+		if plan, err = planOffCPU(o.OffCPU); err != nil {
+			return nil, nil, plan, err
+		}
+	}
+	for {
+		spec, err := loadBpf()
+		if err != nil {
+			return nil, nil, plan, fmt.Errorf("read embedded programs: %w", err)
+		}
+		if err := configure(spec, o, plan); err != nil {
+			return nil, nil, plan, err
+		}
+		if coll, err = ebpf.NewCollection(spec); err == nil {
+			return coll, spec.Maps[bpfMapTables].InnerMap, plan, nil
+		}
+		if !plan.storage {
+			return nil, nil, plan, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
+		}
+		plan.storage, plan.deferred = false, false // 5.11 and 5.12
+	}
+}
+
 func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPIDNamespace }
 
 // configure fits the object to one run: constants, map sizes, and no program or room that is not used.
-func configure(spec *ebpf.CollectionSpec, o Options) error {
+func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
 	delete(spec.Programs, bpfProgKsymNames) // see KernelNamer
 	delete(spec.Maps, bpfMapKsyms)
 	if o.Filter.Kind != FilterProcess && o.Filter.Kind != FilterComm {
@@ -140,11 +188,11 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	if err := eventPrograms(spec, o.Events); err != nil {
 		return err
 	}
-	var timeEvents, sharedEvents, inner uint32
-	var periods [maxEvents]uint64
-	if o.inner() {
-		inner = 1
+	if err := configureOffCPU(spec, o.OffCPU, plan); err != nil {
+		return err
 	}
+	var timeEvents, sharedEvents uint32
+	var periods [maxEvents]uint64
 	for i, e := range o.Events {
 		if e.IsTime() {
 			timeEvents |= 1 << i
@@ -156,7 +204,7 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 	}
 	return spec.Variables[bpfVarConfig].Set(&bpfProfConfig{
 		Filter:          uint32(o.Filter.Kind),
-		Namespaced:      inner,
+		Namespaced:      flag(o.inner()),
 		NsInum:          uint32(o.Namespace),
 		CgroupHierarchy: int32(o.Filter.CgroupHierarchy),
 		ThreadSize:      threadSize(),
@@ -165,7 +213,19 @@ func configure(spec *ebpf.CollectionSpec, o Options) error {
 		TimeEvents:      timeEvents,
 		SharedEvents:    sharedEvents,
 		Periods:         periods,
+		OffcpuEvent:     uint32(len(o.Events)),
+		OffcpuMean:      uint64(o.OffCPU.Mean),
+		TaskStorage:     flag(plan.storage),
+		SwitchState:     flag(plan.stateArg),
+		WalkAsleep:      flag(plan.asleep),
 	})
+}
+
+func flag(b bool) uint32 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // threadSize is THREAD_SIZE of kernels without sanitizers (arch/*/include/asm/*.h); only kernels before 5.15 need it.
@@ -180,6 +240,9 @@ func (s *Sampler) Start() error {
 			return err
 		}
 	}
+	if s.offcpu != nil {
+		return s.offcpu.start()
+	}
 	return nil
 }
 
@@ -188,6 +251,9 @@ func (s *Sampler) Stop() {
 	s.stopOnce.Do(func() {
 		for _, e := range s.events {
 			e.Close()
+		}
+		if s.offcpu != nil {
+			s.offcpu.stop()
 		}
 		close(s.stopped)
 	})
@@ -204,6 +270,10 @@ func (s *Sampler) Close() error {
 		s.reader.Close()
 	}
 	s.tables.waits.Wait()
+	if s.offcpu != nil {
+		s.offcpu.waits.close()
+		s.offcpu = nil
+	}
 	s.coll.Close()
 	return nil
 }

@@ -23,6 +23,8 @@ const (
 	EndExited       = End(bpfProfEndPROF_END_EXITED)
 	EndCompat       = End(bpfProfEndPROF_END_COMPAT)
 	EndMappings     = End(bpfProfEndPROF_END_MAPPINGS)
+	EndDeferred     = End(bpfProfEndPROF_END_DEFERRED)
+	EndAsleep       = End(bpfProfEndPROF_END_ASLEEP)
 )
 
 // String is the reason's name in labels, summaries and metrics.
@@ -46,6 +48,10 @@ func (e End) String() string {
 		return "compat_32bit"
 	case EndMappings:
 		return "too_many_mappings"
+	case EndDeferred:
+		return "deferred"
+	case EndAsleep:
+		return "asleep"
 	}
 	return "unknown"
 }
@@ -94,6 +100,7 @@ type Sample struct {
 	VMAs             []VMA
 	Event            int    // number of the event in Options.Events
 	Tag              uint16 // what else the event says of the sample, of 12 bits; 0 for perf events
+	begun            bool   // of a wait that has not ended
 	undecided        bool
 	enabled, running time.Duration // of the event on this CPU, both 0 if it shares its counter with none
 	origin           [16]byte
@@ -150,6 +157,7 @@ func decodeSample(raw []byte, s *Sample) error {
 	s.enabled, s.running = time.Duration(h.EnabledNs), time.Duration(h.RunningNs)
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0
+	s.begun = h.Flags&begunFlag != 0
 	if h.Flags&originFlag == 0 {
 		s.origin = [16]byte{}
 	}

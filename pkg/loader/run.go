@@ -62,11 +62,16 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 		if sample.running > 0 {
 			sample.Weight = s.scalings[sample.Event].scale(sample.CPU, sample.Weight, sample.enabled, sample.running)
 		}
-		if sample.undecided && !s.accept(sample) {
-			s.rejected[sample.Event].Add(1)
-			return nil
+		if s.offcpu != nil && sample.Event == s.offcpu.event {
+			if sample.begun {
+				s.offcpu.begun.put(raw)
+				return nil
+			}
+			s.offcpu.weigh(sample)
 		}
-		h.Sample(sample)
+		s.deliver(sample, h)
+	case bpfProfRecordTypePROF_RECORD_WAIT:
+		return s.waited(raw, sample, h)
 	case bpfProfRecordTypePROF_RECORD_FILE:
 		f, err := decodeFile(raw)
 		if err != nil {
@@ -81,6 +86,22 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 		return fmt.Errorf("read ring: record of unknown type %d", kind)
 	}
 	return nil
+}
+
+// deliver gives a sample of a target to the handler.
+func (s *Sampler) deliver(sample *Sample, h Handler) {
+	if sample.undecided && !s.accept(sample) {
+		s.rejected[sample.Event].Add(1)
+		return
+	}
+	if s.offcpu != nil && sample.Event == s.offcpu.event {
+		k := s.offcpu.waits.of(sample.Kernel)
+		sample.Kernel = sample.Kernel[k.skip:]
+		if Doing(sample.Tag) != Runqueue {
+			sample.Tag |= uint16(k.wait) << waitShift
+		}
+	}
+	h.Sample(sample)
 }
 
 // accept decides on a sample whose thread's, or ancestor's, name was new to the kernel.

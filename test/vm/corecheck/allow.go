@@ -19,8 +19,18 @@ func allowances() []allowance {
 		registers = "before 5.15 the user registers are read from the end of the kernel stack"
 		changes   = "changes of mappings are counted since 6.4, in an int up to 6.11; before, nothing is remembered of them"
 		mappings  = "before 6.1 the mappings of a process are in a red-black tree, since then in a maple tree"
+		offcpu   = "off-cpu asks the kernel's types first: stacks are walked early before 6.18, sleepers' not before 6.2, threads are hashed before 5.12"
+		state    = "a task's state is state up to 5.13, __state since"
 	)
 	return []allowance{
+		{"5.10", "task_struct.__state", state},
+		{"6.1 6.12 7", "task_struct___v513.state", state},
+		{"5.10 6.1 6.12", "function bpf_task_work_schedule_resume_impl", offcpu},
+		{"5.10 6.1", "function bpf_preempt_disable", offcpu},
+		{"5.10 6.1", "function bpf_preempt_enable", offcpu},
+		{"5.10 6.1", "function bpf_task_from_pid", offcpu},
+		{"5.10 6.1", "function bpf_task_release", offcpu},
+		{"5.10", "helper FnCopyFromUserTask", offcpu},
 		{"5.10 6.1", "inode.i_mtime_sec", mtime},
 		{"", "inode___v67.__i_mtime.tv_sec", mtime},
 		{"6.12 7", "inode___v510.i_mtime.tv_sec", mtime},
