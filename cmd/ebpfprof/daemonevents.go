@@ -21,7 +21,7 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 	for i, name := range c.Events {
 		e, err := loader.ParseEvent(name, c.Frequency)
 		why := err
-		if err == nil {
+		if err == nil && !e.IsOffCPU() { // of that, the programs tell when they are loaded
 			why = probe.Sampling(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
 		} else if !missingTracepoint(err) {
 			return nil, nil, fmt.Errorf("sampling.events[%d]: %w", i, err)

@@ -244,6 +244,13 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 	for i, e := range r.events {
 		s := agent.NewEventSummary(counters[i], stacks[i])
 		s.Unit, s.Skid = agent.KindOf(e).Type.Unit, r.sampler.Skid(i)
+		if e.IsOffCPU() {
+			totals, err := r.sampler.OffCPUTotals()
+			if err != nil {
+				return &exitError{exitFailed, err}
+			}
+			s.OffCPU = agent.NewOffCPUSummary(totals, r.recorder.OffCPUValues(i))
+		}
 		summary.Events[e.Name] = s
 		programs += counters[i].RunTime
 	}
@@ -336,6 +343,9 @@ func (r *recording) noSamples(duration time.Duration, counters []loader.Counters
 		idle += c.Idle
 	}
 	why := "the targets used no CPU"
+	if len(r.events) == 1 && r.events[0].IsOffCPU() {
+		return fmt.Errorf("no samples in %s: no target's thread waited", duration.Round(time.Millisecond))
+	}
 	if len(r.events) > 1 || !r.events[0].IsTime() {
 		why = "the targets had no event of " + strings.Join(names, ", ")
 	}

@@ -81,6 +81,11 @@ func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 			fmt.Fprintf(os.Stderr, "%s: %d samples, %d lost%s\n", e.Name, n.Samples, n.LostTotal(), r.worth(i))
 		}
 	}
+	for _, e := range r.events {
+		if o := s.Events[e.Name].OffCPU; o != nil {
+			fmt.Fprintln(os.Stderr, offCPULine(o))
+		}
+	}
 	e := s.Total()
 	cost := s.Overhead.KernelSeconds + s.Overhead.UserSeconds
 	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
@@ -89,12 +94,32 @@ func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 		cost, 100*cost/busy)
 }
 
+// offCPULine tells the exact times.
+func offCPULine(o *agent.OffCPUSummary) string {
+	var states []string
+	for name, s := range o.States {
+		if s.ExactSeconds > 0 {
+			states = append(states, fmt.Sprintf("%s %.2f s", name, s.ExactSeconds))
+		}
+	}
+	line := fmt.Sprintf("off-cpu: %.2f s of %d threads, exactly", o.ExactSeconds, o.Threads)
+	if len(states) > 0 {
+		line += ": " + strings.Join(sorted(states), ", ")
+	}
+	if o.Coverage != nil {
+		line += fmt.Sprintf("; stacks stand for %.1f%% of it", 100**o.Coverage)
+	}
+	return line
+}
+
 // worth says what an event's samples stand for, where that is not their number.
 func (r *recording) worth(event int) string {
 	e := r.events[event]
 	switch {
 	case e.IsTime():
 		return fmt.Sprintf(", each 1/%d s of a CPU", e.Frequency)
+	case e.IsOffCPU():
+		return fmt.Sprintf(", for about %s of waiting each, weighted by what they stand for", time.Duration(e.Period))
 	case e.Period > 1:
 		return fmt.Sprintf(", each %d events", e.Period)
 	case e.Period == 0:

@@ -28,6 +28,9 @@ type Kind struct {
 
 // KindOf is the kind of a perf event.
 func KindOf(e loader.Event) Kind {
+	if e.IsOffCPU() {
+		return offCPUKind()
+	}
 	k := Kind{Event: e.Name, Type: profile.ValueType{Type: profileType(e.Name), Unit: "count"}, Period: int64(e.Period)}
 	if e.Clock() {
 		k.Type.Unit = "nanoseconds"

@@ -66,6 +66,8 @@ type EventSummary struct {
 	Unit  string `json:"unit"`
 	// Skid is "pebs", "ibs" or "unknown" of hardware events; see docs/events.md.
 	Skid string `json:"skid,omitempty"`
+	// OffCPU is of the event off-cpu.
+	OffCPU *OffCPUSummary `json:"off_cpu,omitempty"`
 	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
 	Guessed uint64 `json:"guessed"`
 }

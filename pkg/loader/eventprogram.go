@@ -30,6 +30,9 @@ func eventPrograms(spec *ebpf.CollectionSpec, events []Event) error {
 		delete(spec.Programs, name)
 	}
 	for event := range events {
+		if events[event].IsOffCPU() {
+			continue // has programs of its own
+		}
 		template := templates[programOf(events[event])]
 		p := template.Copy()
 		p.Name = eventProgram(events, event)

@@ -24,7 +24,6 @@ import (
 type Options struct {
 	// Events are numbered in this order, from 0; at least one, with OffCPU none will do, and at most 16.
 	Events []Event
-	// OffCPU adds the event off-cpu, numbered after the others.
 	OffCPU OffCPU
 	Filter Filter
 	// Namespace is the inode of the profiler's PID namespace, /proc/self/ns/pid. 0 is the initial one.
@@ -68,9 +67,6 @@ const (
 	usualRecord = 1 << 10
 
 	offCPURing = 1 << 20
-	// Bounds of OffCPU.Mean: the quantiles' differences are multiplied by 2^22.
-	minOffCPUMean = time.Microsecond
-	maxOffCPUMean = 1000 * time.Second
 )
 
 // ringBytes is what one second of samples of all CPUs needs at most in the usual case, four times what
@@ -91,14 +87,11 @@ func ringBytes(events []Event, cpus int) int {
 //
 // Errors: wraps ErrKernel when the kernel or the privileges do not suffice.
 func Open(o Options) (*Sampler, error) {
-	if n := o.count(); n == 0 || n > maxEvents {
+	if err := o.enterOffCPU(); err != nil {
+		return nil, err
+	}
+	if n := len(o.Events); n == 0 || n > maxEvents {
 		return nil, fmt.Errorf("%d events: want 1 to %d", n, maxEvents)
-	}
-	if o.OffCPU.Mean == 0 {
-		o.OffCPU.Mean = DefaultOffCPUMean
-	}
-	if m := o.OffCPU.Mean; m < minOffCPUMean || m > maxOffCPUMean {
-		return nil, fmt.Errorf("off-CPU time of %s for each stack: want %s to %s", m, minOffCPUMean, maxOffCPUMean)
 	}
 	for _, e := range o.Events {
 		if err := e.validate(); err != nil {
@@ -121,13 +114,17 @@ func Open(o Options) (*Sampler, error) {
 	s := &Sampler{filter: o.Filter, inner: o.inner(), coll: coll, stopped: make(chan struct{})}
 	s.tables.init(coll, inner)
 	if o.OffCPU.On {
-		s.offcpu = &offCPU{options: o.OffCPU, event: len(o.Events), plan: plan, coll: coll, decide: s.decide}
+		s.offcpu = &offCPU{options: o.OffCPU, event: o.OffCPU.event, plan: plan, coll: coll, decide: s.decide}
 	}
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)
 	}
 	for i, e := range o.Events {
+		if e.IsOffCPU() {
+			s.events = append(s.events, newCPUEvents(e, nil))
+			continue
+		}
 		s.events = append(s.events, newCPUEvents(e, coll.Programs[eventProgram(o.Events, i)]))
 	}
 	if err := s.install(); err != nil {
@@ -135,14 +132,6 @@ func Open(o Options) (*Sampler, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// count is the number of events.
-func (o Options) count() int {
-	if o.OffCPU.On {
-		return len(o.Events) + 1
-	}
-	return len(o.Events)
 }
 
 // load loads what o needs, in the way that this kernel has.
@@ -213,7 +202,7 @@ func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
 		TimeEvents:      timeEvents,
 		SharedEvents:    sharedEvents,
 		Periods:         periods,
-		OffcpuEvent:     uint32(len(o.Events)),
+		OffcpuEvent:     uint32(o.OffCPU.event),
 		OffcpuMean:      uint64(o.OffCPU.Mean),
 		TaskStorage:     flag(plan.storage),
 		SwitchState:     flag(plan.stateArg),

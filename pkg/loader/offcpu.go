@@ -13,17 +13,23 @@ import (
 )
 
 // OffCPU says how to account and sample the time in which threads of targets do not run. Kernel threads are left out.
-// The zero value: not at all.
+// The zero value: as the event off-cpu of Options.Events says, or not at all.
 type OffCPU struct {
-	On bool
+	On bool // adds the event after the others, if it is not among them
 	// Mean is the waiting time for which one stack is sampled, on average: 100 ms. A wait of d is sampled with the
 	// probability 1 - exp(-d/Mean).
 	Mean time.Duration
+	// Visit is how often waits that go on are sampled: 1 s. A window of whole visits has all of such a wait.
+	Visit time.Duration
 	// Early makes stacks be walked when waits begin, as on kernels before 6.18, although they could be deferred.
 	Early bool
 	// Hashed keeps threads in a hash map, as on kernels before 5.12.
 	Hashed bool
+	event  int // its number
 }
+
+// DefaultOffCPUVisit is OffCPU.Visit's default.
+const DefaultOffCPUVisit = time.Second
 
 // DefaultOffCPUMean is OffCPU.Mean's default.
 const DefaultOffCPUMean = 100 * time.Millisecond
@@ -199,6 +205,20 @@ func (o *offCPU) start() error {
 		o.hooks = append(o.hooks, l)
 	}
 	return nil
+}
+
+// visits samples waits that go on, until stopped.
+func (o *offCPU) visits(stopped <-chan struct{}) {
+	t := time.NewTicker(o.options.Visit)
+	defer t.Stop()
+	for {
+		select {
+		case <-stopped:
+			return
+		case <-t.C:
+			_, _ = o.visit(true) // who wants the totals is told of the error
+		}
+	}
 }
 
 func (o *offCPU) takeUp() error {

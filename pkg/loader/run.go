@@ -20,6 +20,9 @@ type Handler interface {
 // Run reads the ring until Stop was called and the ring is empty. It returns nil then.
 func (s *Sampler) Run(h Handler) error {
 	go s.watchCPUs()
+	if s.offcpu != nil {
+		go s.offcpu.visits(s.stopped)
+	}
 	var rec ringbuf.Record
 	var sample Sample
 	for {
