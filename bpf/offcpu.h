@@ -409,7 +409,8 @@ int BPF_PROG(offcpu_fork, struct task_struct *parent, struct task_struct *child)
 	struct prof_counters *c = counter(config.offcpu_event);
 	struct prof_thread *t;
 
-	if (child->flags & PF_KTHREAD)
+	/* target_fork, attached before, has entered the child of a target. */
+	if (child->flags & PF_KTHREAD || !may_be_target(child))
 		return 0;
 	t = thread_of(child, true);
 	if (!t) {

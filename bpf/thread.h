@@ -198,6 +198,13 @@ static __always_inline int thread_verdict(struct prof_scratch *s, struct prof_th
 	return t->verdict;
 }
 
+/* Whether a thread may be a target's: with PROF_FILTER_PROCESS others get no entry, and so cost the least. */
+static __always_inline bool may_be_target(struct task_struct *task)
+{
+	return config.filter != PROF_FILTER_PROCESS ||
+	       find_target(BPF_CORE_READ(task, group_leader), task->tgid);
+}
+
 /* Adds the times of a thread that ends to those of its process. */
 static __always_inline void fold(struct prof_scratch *s, struct prof_thread *t,
 				 struct task_struct *task)

@@ -140,7 +140,7 @@ int offcpu_visit(struct bpf_iter__task *ctx)
 	struct prof_thread *t;
 	u64 now;
 
-	if (!task || !s || task->flags & PF_KTHREAD)
+	if (!task || !s || task->flags & PF_KTHREAD || !may_be_target(task))
 		return 0;
 	now = bpf_core_field_exists(task->se.cfs_rq) ? BPF_CORE_READ(self, se.cfs_rq, rq, clock)
 						     : bpf_ktime_get_ns();

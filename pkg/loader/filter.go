@@ -66,6 +66,9 @@ func (s *Sampler) AddTarget(pid int, startTicks uint64) error {
 		if err := s.coll.Variables[bpfVarFilterGeneration].Set(s.filters.Add(1)); err != nil {
 			return fmt.Errorf("announce process %d as a target: %w", pid, err)
 		}
+		if _, err := s.offcpu.visit(false); err != nil { // its threads are taken up
+			return err
+		}
 	}
 	return nil
 }
