@@ -20,6 +20,7 @@
 #include "offcpu.h"
 #include "visit.h"
 #include "ksym.h"
+#include "count.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

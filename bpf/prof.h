@@ -265,6 +265,62 @@ struct prof_ksym {
 	u8 name[PROF_KSYM_LEN];
 };
 
+/* Events that are counted at once. */
+#define PROF_COUNTS 20
+
+struct prof_count_config {
+	u32 events; /* of PROF_COUNTS */
+	u32 threads; /* rows are threads, not processes */
+	u32 filter; /* enum prof_filter, but for COMM */
+	u32 ahead; /* bit i: event i is counted after the tracepoint sched_switch, for the task that it takes off the CPU */
+};
+
+/* A process, or a thread of it. */
+struct prof_count_key {
+	u64 start_ns; /* of the process or thread, CLOCK_BOOTTIME */
+	u32 tgid, tid; /* in the initial PID namespace; tid is 0 for a process */
+};
+
+struct prof_count {
+	u64 value;
+	u64 missed_ns; /* for how much of ran_ns the event was not on the PMU */
+};
+
+struct prof_count_set {
+	u64 ran_ns;
+	struct prof_count counts[PROF_COUNTS];
+};
+
+struct prof_count_row {
+	u32 pid, tid; /* as seen in the profiler's PID namespace */
+	u32 parent; /* tgid in the initial PID namespace */
+	u32 gone; /* nothing will be added */
+	u64 cgroup; /* in the v2 hierarchy, when it first ran */
+	u8 comm[PROF_COMM_LEN];
+	struct prof_count_set set;
+};
+
+/* How a counter stood at the last charge. */
+struct prof_count_last {
+	u64 value, enabled_ns, missed_ns;
+};
+
+/* One per CPU. */
+struct prof_count_cpu {
+	u64 last_ns;
+	struct prof_count_last last[PROF_COUNTS];
+	struct prof_count_set idle;
+	struct prof_count_set outside; /* of processes that are no target */
+	struct prof_count_set other; /* of processes that found no room in the map count_rows */
+	struct prof_count_row fresh; /* scratch */
+	u64 switches;
+	u64 skipped; /* of these: between threads of one process, nothing was read */
+	u64 full; /* charges to other */
+	u64 unread; /* counters that could not be read */
+	u64 run_ns; /* in count_switch, estimated */
+};
+
+_Static_assert(sizeof(struct prof_count_key) == 16, "no padding in a key");
 _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whole words");
 _Static_assert(sizeof(struct prof_sample) == 104, "no padding in a sample");
 _Static_assert(sizeof(struct prof_block) == 768, "no padding in a block");

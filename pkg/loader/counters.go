@@ -3,6 +3,8 @@ package loader
 import (
 	"fmt"
 	"time"
+
+	"github.com/cilium/ebpf"
 )
 
 // Reasons of samples that were lost: the ring had no room for them; of the event off-cpu, the thread woke while its stack was
@@ -139,8 +141,11 @@ func (c Counters) LostTotal() (n uint64) {
 
 // KernelBytes is the memory that the maps and unwind tables hold in the kernel, as it charges it.
 func (s *Sampler) KernelBytes() uint64 {
-	sum := uint64(s.TableBytes())
-	for _, m := range s.coll.Maps {
+	return uint64(s.TableBytes()) + kernelBytes(s.coll)
+}
+
+func kernelBytes(coll *ebpf.Collection) (sum uint64) {
+	for _, m := range coll.Maps {
 		if info, err := m.Info(); err == nil {
 			if n, ok := info.Memlock(); ok {
 				sum += n

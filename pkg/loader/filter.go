@@ -3,6 +3,7 @@ package loader
 import (
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 )
 
@@ -54,12 +55,15 @@ func (s *Sampler) install() error {
 // AddTarget makes a process, and every child that it forks from now on, a target. pid is as seen in the profiler's
 // PID namespace; startTicks is field 22 of /proc/PID/stat, or 0 for whoever has that number.
 func (s *Sampler) AddTarget(pid int, startTicks uint64) error {
+	return addTarget(s.coll.Maps[bpfMapTargets], s.inner, pid, startTicks)
+}
+
+func addTarget(targets *ebpf.Map, inner bool, pid int, startTicks uint64) error {
 	key := uint32(pid)
-	if s.inner {
+	if inner {
 		key |= namespacedKey
 	}
-	err := s.coll.Maps[bpfMapTargets].Put(key, &bpfProfTarget{StartTicks: startTicks})
-	if err != nil {
+	if err := targets.Put(key, &bpfProfTarget{StartTicks: startTicks}); err != nil {
 		return fmt.Errorf("enter process %d as a target: %w", pid, err)
 	}
 	if s.offcpu != nil {

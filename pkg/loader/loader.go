@@ -165,6 +165,7 @@ func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPI
 func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
 	delete(spec.Programs, bpfProgKsymNames) // see KernelNamer
 	delete(spec.Maps, bpfMapKsyms)
+	dropCounting(spec)
 	if o.Filter.Kind != FilterProcess && o.Filter.Kind != FilterComm {
 		delete(spec.Programs, bpfProgTargetFork)
 		delete(spec.Programs, bpfProgTargetFree)

@@ -12,6 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 )
 
 // busyTracepoint fires within milliseconds on any machine: on a quiet one
@@ -52,15 +54,15 @@ func hookChecks() []check {
 
 // openClock opens a 1 kHz CPU timer on one CPU. The period is given in time,
 // as a frequency is subject to kernel.perf_event_max_sample_rate.
-func openClock() (perfEvent, error) {
-	cpu, err := allowedCPU()
+func openClock() (perfevent.Counter, error) {
+	cpu, err := perfevent.AllowedCPU()
 	if err != nil {
-		return perfEvent{}, err
+		return perfevent.Counter{}, err
 	}
-	return openPerf(unix.PerfEventAttr{
+	return perfevent.Open(unix.PerfEventAttr{
 		Type: unix.PERF_TYPE_SOFTWARE, Config: unix.PERF_COUNT_SW_CPU_CLOCK,
 		Sample: uint64(time.Millisecond),
-	}, -1, cpu)
+	}, -1, cpu, nil)
 }
 
 func samplePerfEvent(ctx context.Context) error {
@@ -74,7 +76,7 @@ func samplePerfEvent(ctx context.Context) error {
 		return err
 	}
 	defer clock.Close()
-	if err := clock.attach(c.prog.FD()); err != nil {
+	if err := clock.Attach(c.prog.FD()); err != nil {
 		return err
 	}
 	return c.await(ctx)

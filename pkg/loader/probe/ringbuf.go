@@ -53,7 +53,7 @@ func pipeRingBuffer(ctx context.Context) error {
 		return err
 	}
 	defer clock.Close()
-	if err := clock.attach(prog.FD()); err != nil {
+	if err := clock.Attach(prog.FD()); err != nil {
 		return err
 	}
 	reader.SetDeadline(time.Now().Add(patience))

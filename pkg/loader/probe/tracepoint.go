@@ -25,16 +25,16 @@ func traceTracepoint(ctx context.Context) (outcome, error) {
 		}
 		return outcome{}, err
 	}
-	cpu, err := allowedCPU()
+	cpu, err := perfevent.AllowedCPU()
 	if err != nil {
 		return outcome{}, err
 	}
-	event, err := openPerf(unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample: 1}, -1, cpu)
+	event, err := perfevent.Open(unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample: 1}, -1, cpu, nil)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer event.Close()
-	if err := event.attach(prog.prog.FD()); err != nil {
+	if err := event.Attach(prog.prog.FD()); err != nil {
 		return outcome{}, err
 	}
 	return outcome{}, prog.await(ctx)
