@@ -19,8 +19,10 @@ const (
 	exitNotFound      = 127
 )
 
-// A child is the command of a recording. It has been executed but no instruction of it has run until release.
+// A child is the command of a recording or a count. One that is held has been executed, but no instruction of it has
+// run until release.
 type child struct {
+	open     func() error // nil: held until release
 	cmd      *exec.Cmd
 	released chan struct{}
 	exited   chan struct{}
@@ -29,15 +31,25 @@ type child struct {
 
 // startChild starts argv under ptrace, which stops it at its exec: sampling can begin before its first instruction.
 func startChild(argv []string, as *account) (*child, error) {
+	return newChild(argv, as, nil)
+}
+
+// startCounted starts argv on a thread on which open has been called: counters that open opens on it, to be inherited
+// and enabled on exec, count the command from its exec on. It is not held.
+func startCounted(argv []string, as *account, open func() error) (*child, error) {
+	return newChild(argv, as, open)
+}
+
+func newChild(argv []string, as *account, open func() error) (*child, error) {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		return nil, &exitError{startCode(err), fmt.Errorf("run %s: %w", argv[0], err)}
 	}
-	c := &child{released: make(chan struct{}), exited: make(chan struct{})}
+	c := &child{open: open, released: make(chan struct{}), exited: make(chan struct{})}
 	c.cmd = &exec.Cmd{
 		Path: path, Args: argv, Env: as.environment(),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		SysProcAttr: &syscall.SysProcAttr{Ptrace: true},
+		SysProcAttr: &syscall.SysProcAttr{Ptrace: open == nil},
 	}
 	if as != nil {
 		c.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: as.uid, Gid: as.gid, Groups: as.groups}
@@ -45,17 +57,32 @@ func startChild(argv []string, as *account) (*child, error) {
 	started := make(chan error)
 	go c.trace(started)
 	if err := <-started; err != nil {
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			return nil, exit
+		}
 		return nil, &exitError{startCode(err), fmt.Errorf("run %s: %w", argv[0], err)}
 	}
 	return c, nil
 }
 
-// trace holds the thread that ptrace ties the child to.
+// trace holds the thread that ptrace, or its counters, tie the child to.
 func (c *child) trace(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if c.open != nil {
+		if err := c.open(); err != nil {
+			started <- err
+			return
+		}
+	}
 	if err := c.cmd.Start(); err != nil {
 		started <- err
+		return
+	}
+	if c.open != nil {
+		started <- nil
+		c.code = exitCode(c.cmd.Wait())
+		close(c.exited)
 		return
 	}
 	var status unix.WaitStatus

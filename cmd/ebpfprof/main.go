@@ -51,6 +51,6 @@ func newRootCmd() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newRecordCmd(), newDaemonCmd(), newConvertCmd(), newDoctorCmd(), newCheckConfigCmd(), newVersionCmd())
+	root.AddCommand(newRecordCmd(), newDaemonCmd(), newStatCmd(), newConvertCmd(), newDoctorCmd(), newCheckConfigCmd(), newVersionCmd())
 	return root
 }

@@ -62,10 +62,15 @@ func cgroupFilter(refs []proc.CgroupRef, err error) (loader.Filter, error) {
 	return f, nil
 }
 
+// A TargetAdder is a loader.Sampler or loader.Counting.
+type TargetAdder interface {
+	AddTarget(pid int, startTicks uint64) error
+}
+
 // Seed enters the processes that are targets already, and their descendants. Children that are born from now on
 // the kernel follows; a child born before its parent was entered is found by looking again. A fourth look would find
 // only children of parents that the kernel knows.
-func (t Targets) Seed(fs proc.FS, s *loader.Sampler) error {
+func (t Targets) Seed(fs proc.FS, s TargetAdder) error {
 	if len(t.PIDs) == 0 && t.Comm == nil {
 		return nil
 	}

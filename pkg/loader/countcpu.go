@@ -9,7 +9,7 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 )
 
-// syncCPUs gives counters to CPUs that came, and takes them from CPUs that went.
+// syncCPUs gives counters to CPUs that came, and takes them from CPUs that went. Before Start they stand still.
 func (c *Counting) syncCPUs() error {
 	cpus, err := onlineCPUs()
 	if err != nil {
@@ -67,7 +67,15 @@ func (c *Counting) openCPU(cpu int) error {
 		c.closeCPU(cpu)
 		return failed
 	}
-	for _, leader := range lead {
+	c.leaders[cpu] = lead
+	if c.started {
+		return c.enableCPU(cpu)
+	}
+	return nil
+}
+
+func (c *Counting) enableCPU(cpu int) error {
+	for _, leader := range c.leaders[cpu] {
 		if err := leader.Enable(); err != nil {
 			c.closeCPU(cpu)
 			return fmt.Errorf("on CPU %d: %w", cpu, err)
@@ -89,4 +97,5 @@ func (c *Counting) closeCPU(cpu int) {
 		}
 	}
 	delete(c.counters, cpu)
+	delete(c.leaders, cpu)
 }

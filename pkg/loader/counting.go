@@ -41,6 +41,8 @@ type Counting struct {
 	hooks    []closer
 	inner    bool
 	counters map[int][]*perfevent.Counter // by CPU, in the order of events; nil where the CPU does not count it
+	leaders  map[int][]perfevent.Counter  // of their groups
+	started  bool
 	known    map[bpfProfCountKey]bpfProfCountSet
 	cpus     []countedCPU
 	closed   bool
@@ -75,7 +77,7 @@ func OpenCounting(o CountingOptions) (*Counting, error) {
 		return nil, fmt.Errorf("%w: load programs that count: %w", ErrKernel, err)
 	}
 	c := &Counting{
-		events: o.Events, groups: perfevent.Groups(o.Events), coll: coll, counters: map[int][]*perfevent.Counter{},
+		events: o.Events, groups: perfevent.Groups(o.Events), coll: coll, counters: map[int][]*perfevent.Counter{}, leaders: map[int][]perfevent.Counter{},
 		inner: Options{Namespace: o.Namespace}.inner(),
 		known: map[bpfProfCountKey]bpfProfCountSet{}, cpus: make([]countedCPU, cpus),
 	}
@@ -153,6 +155,9 @@ func (c *Counting) AddTarget(pid int, startTicks uint64) error {
 
 // Start attaches the programs and starts the counters of every CPU that is online.
 func (c *Counting) Start() error {
+	if err := c.syncCPUs(); err != nil { // first, as a counter that is not there counts as one off the PMU
+		return err
+	}
 	for _, name := range []string{
 		bpfProgTargetFork, bpfProgTargetFree, bpfProgCountExec, bpfProgCountFree, bpfProgCountSwitch,
 	} {
@@ -166,7 +171,13 @@ func (c *Counting) Start() error {
 		}
 		c.hooks = append(c.hooks, l)
 	}
-	return c.syncCPUs()
+	c.started = true
+	for cpu := range c.counters {
+		if err := c.enableCPU(cpu); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // KernelBytes is the memory that the maps hold in the kernel.

@@ -50,6 +50,26 @@ func (f FS) PIDs() ([]int, error) {
 	return pids, nil
 }
 
+// ThreadIDs returns the IDs of the threads of a process, in ascending order.
+// The error is ErrNoProcess if there is none.
+func (f FS) ThreadIDs(pid int) ([]int, error) {
+	names, err := os.ReadDir(f.procPath(strconv.Itoa(pid), "task"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("process %d: %w", pid, ErrNoProcess)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list threads of process %d: %w", pid, err)
+	}
+	var tids []int
+	for _, name := range names {
+		if tid, err := strconv.ParseInt(name.Name(), 10, 32); err == nil {
+			tids = append(tids, int(tid))
+		}
+	}
+	slices.Sort(tids)
+	return tids, nil
+}
+
 // Process reads one process; 0 is this one. For the ID of a thread it is the
 // process which the thread belongs to. The error is ErrNoProcess if there is none.
 func (f FS) Process(pid int) (Process, error) {
