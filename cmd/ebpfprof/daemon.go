@@ -38,6 +38,7 @@ type daemon struct {
 	push      pushers
 	sampler   *loader.Sampler
 	collector *agent.Collector
+	counters  *counters // nil: not wanted
 	server    *server.Server
 	refused   []server.KindStatus // kinds that were asked for and that the machine cannot do
 	totals    metrics.Totals
@@ -89,7 +90,7 @@ func (d *daemon) open(c config.Config) (err error) {
 	if err := d.push.configure(c.Push); err != nil {
 		return err
 	}
-	if err := d.openSampler(c.Sampling); err != nil {
+	if err := d.openSampler(c); err != nil {
 		return err
 	}
 	d.server = server.New(server.Options{
@@ -100,7 +101,8 @@ func (d *daemon) open(c config.Config) (err error) {
 }
 
 // openSampler loads the programs and enters the targets. Nothing fires before run.
-func (d *daemon) openSampler(c config.Sampling) error {
+func (d *daemon) openSampler(all config.Config) error {
+	c := all.Sampling
 	events, refused, err := chooseEvents(c)
 	if err != nil {
 		return err
@@ -127,6 +129,16 @@ func (d *daemon) openSampler(c config.Sampling) error {
 	}
 	if err := targets.Seed(d.fs, d.sampler); err != nil {
 		return err
+	}
+	if all.Counters.Enabled {
+		if d.counters, err = openCounters(all, d.fs, filter, d.services.identity, d.log); err != nil {
+			return err
+		}
+		if d.counters.programs != nil && len(targets.PIDs) > 0 {
+			if err := targets.Seed(d.fs, d.counters.programs); err != nil {
+				return err
+			}
+		}
 	}
 	o := agent.CollectorOptions{
 		FS: d.fs, Kinds: agent.KindsOf(events...), Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
@@ -182,6 +194,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return d.collector.Run(running, starting{d.sampler, d.isReady})
 	})
 	group.Go(func() error { d.lookAfterRules(running); return nil })
+	group.Go(func() error { d.counters.run(running); return nil })
 	defer d.startSelfProfile()()
 	go func() { _ = d.notify.watch(running, d.alive) }()
 	var store sync.WaitGroup
@@ -253,6 +266,7 @@ func (d *daemon) close() {
 	if d.sampler != nil {
 		d.sampler.Close()
 	}
+	d.counters.close()
 	if d.store != nil {
 		if err := d.store.Close(); err != nil {
 			d.log.Error("close history", "error", err)

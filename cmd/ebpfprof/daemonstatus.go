@@ -24,7 +24,8 @@ func (d *daemon) status() server.Status {
 			programs += counters.RunTime
 		}
 	}
-	o := agent.MeasureOverhead(programs, d.sampler.KernelBytes())
+	seconds, bytes := d.counters.cost()
+	o := agent.MeasureOverhead(programs+time.Duration(seconds*1e9), d.sampler.KernelBytes()+bytes)
 	s.Overhead = server.OverheadStatus{
 		KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,
 	}
@@ -99,6 +100,7 @@ func (d *daemon) metrics() metrics.Snapshot {
 		m.Add(metrics.UnwindTablesTotal, float64(n), outcome)
 	}
 	d.totals.AddTo(&m)
+	d.counters.addTo(&m)
 	return m
 }
 

@@ -55,6 +55,7 @@ func (d *daemon) replaceConfig() error {
 	d.server.SetHosts(hostsOf(c))
 	d.services.rules.Store(rules)
 	d.collector.Reidentify()
+	d.counters.forget()
 	var now, later []string
 	for _, f := range changed {
 		if f.Restart {
@@ -92,6 +93,7 @@ func (d *daemon) lookAfterRules(ctx context.Context) {
 		if rules, err := serviceRules(c); err == nil { // as it was before
 			d.services.rules.Store(rules)
 			d.collector.Reidentify()
+			d.counters.forget()
 		}
 	}
 }

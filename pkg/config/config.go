@@ -21,6 +21,7 @@ type Config struct {
 	ExternalURL    string            `yaml:"external_url"`
 	Log            Log               `yaml:"log"`
 	Sampling       Sampling          `yaml:"sampling"`
+	Counters       Counters          `yaml:"counters"`
 	Store          Store             `yaml:"store"`
 	Push           Push              `yaml:"push"`
 	MaxServices    int               `yaml:"max_services"`
@@ -43,6 +44,12 @@ type Sampling struct {
 	UnwindBudget Size     `yaml:"unwind_budget"` // kernel memory; 0: frame pointers only
 	UnwindCache  string   `yaml:"unwind_cache"`  // "": keep none
 	Ring         Size     `yaml:"ring"`          // 0: by rate and number of CPUs
+}
+
+// Counters says which perf events are counted by service.
+type Counters struct {
+	Enabled bool     `yaml:"enabled"`
+	Events  []string `yaml:"events"`
 }
 
 // Targets says which processes are profiled. At most one field is set; the zero value is all of them.
@@ -123,6 +130,10 @@ func Default() Config {
 			Frequency: 99, Events: []string{"cpu", "page-faults:100"}, Window: Duration(10 * time.Second),
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
+		Counters: Counters{Enabled: true, Events: []string{
+			"cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
+			"L1-dcache-loads", "L1-dcache-load-misses", "L1-icache-loads", "L1-icache-load-misses", "LLC-loads", "LLC-load-misses",
+		}},
 		Store: Store{
 			Enabled: true, Dir: "/var/lib/ebpfprof",
 			RetentionAge: Duration(7 * 24 * time.Hour), RetentionSize: 1024 * mib,

@@ -10,7 +10,7 @@ const EnvPrefix = "EBPFPROF_"
 
 // Fields is the table of all keys, in the order of the documentation. The caller owns it.
 func Fields() []Field {
-	rows := slices.Concat(serverFields(), samplingFields(), storeFields(),
+	rows := slices.Concat(serverFields(), samplingFields(), counterFields(), storeFields(),
 		pushFields("pyroscope", "Pyroscope"), pushFields("otlp", "OTLP receiver"),
 		[]Field{{Key: "push.self_profile", Flag: "self-profile", Restart: true,
 			Doc: "send the daemon's own CPU and memory profiles there too, as the service ebpfprof"}}, serviceFields())
@@ -63,6 +63,15 @@ func samplingFields() []Field {
 			Doc: "where unwind tables are kept over restarts; empty: nowhere"},
 		{Key: "sampling.ring", Flag: "ring-bytes", Arg: "SIZE", Restart: true,
 			Doc: "size of the ring between kernel and agent, a power of two; 0: by frequency and number of CPUs"},
+	}
+}
+
+func counterFields() []Field {
+	return []Field{
+		{Key: "counters.enabled", Flag: "counters", Restart: true,
+			Doc: "count perf events by service at context switches, for /metrics; events that the machine cannot count are left out, and cost nothing"},
+		{Key: "counters.events", Flag: "counter-events", Arg: "EVENT,...", Restart: true,
+			Doc: "the events, by perf's names; also to be had: minor-faults, major-faults, context-switches, cpu-migrations"},
 	}
 }
 

@@ -35,6 +35,7 @@ func (c *Config) Validate() error {
 	var p Problems
 	c.validateServer(&p)
 	c.Sampling.validate(&p)
+	c.Counters.validate(&p)
 	c.Store.validate(&p)
 	c.Push.Pyroscope.validate(&p, "push.pyroscope")
 	c.Push.OTLP.validate(&p, "push.otlp")
@@ -109,6 +110,24 @@ func (s Sampling) validate(p *Problems) {
 		}
 	}
 	validateRegexp(p, "sampling.targets.comm", t.Comm)
+}
+
+// counterEvents are the events that have a metric.
+func counterEvents() []string {
+	return append(slices.Clone(Default().Counters.Events), "minor-faults", "major-faults", "context-switches", "cpu-migrations")
+}
+
+func (c Counters) validate(p *Problems) {
+	if c.Enabled && len(c.Events) == 0 {
+		p.add(0, "counters.events", "empty: name one, or set counters.enabled to false")
+	}
+	for i, e := range c.Events {
+		key := fmt.Sprintf("counters.events[%d]", i)
+		oneOf(p, key, e, counterEvents()...)
+		if slices.Index(c.Events, e) != i {
+			p.add(0, key, "%q is there twice", e)
+		}
+	}
 }
 
 func (s Store) validate(p *Problems) {

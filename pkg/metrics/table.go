@@ -21,6 +21,28 @@ const (
 	ProfileSamplesTotal
 	ProfileSecondsTotal
 
+	PerfEventSupported
+	PerfEventRunningRatio
+	CacheMissRatio
+	CacheMissesPerKiloInstruction
+	InstructionsPerCycle
+	CPUCyclesTotal
+	InstructionsTotal
+	BranchesTotal
+	BranchMissesTotal
+	CacheReferencesTotal
+	CacheMissesTotal
+	L1DLoadsTotal
+	L1DLoadMissesTotal
+	L1ILoadsTotal
+	L1ILoadMissesTotal
+	LLCLoadsTotal
+	LLCLoadMissesTotal
+	PageFaultsTotal
+	ContextSwitchesTotal
+	CPUMigrationsTotal
+	CountsOtherTotal
+
 	OverheadCPUSecondsTotal
 	MemoryBytes
 
@@ -93,6 +115,36 @@ var table = [count]Metric{
 		counter, []string{"kind", "service"}},
 	ProfileSecondsTotal: {"ebpfprof_profile_seconds_total", "Time in profiles of kinds that measure time, such as CPU time for cpu; service as in ebpfprof_profile_samples_total.",
 		counter, []string{"kind", "service"}},
+
+	PerfEventSupported: {"ebpfprof_perf_event_supported", "1 if this machine can count the event, else 0; what needs an event that is not supported is absent.",
+		gauge, []string{"event"}},
+	PerfEventRunningRatio: {"ebpfprof_perf_event_running_ratio", "Part of the time, in the last window, for which the event had a counter of the processor; below 1, counts are scaled to all of it.",
+		gauge, []string{"event"}},
+	CacheMissRatio: {"ebpfprof_cache_miss_ratio", "Cache misses by cache references in the last window. level is the cache that the processor's generic events are of: llc on Intel, l2 on AMD, l1d on Arm.",
+		gauge, []string{"service", "level"}},
+	CacheMissesPerKiloInstruction: {"ebpfprof_cache_misses_per_kilo_instruction", "Cache misses for each 1,000 instructions in the last window; level as in ebpfprof_cache_miss_ratio.",
+		gauge, []string{"service", "level"}},
+	InstructionsPerCycle: {"ebpfprof_instructions_per_cycle", "Instructions for each cycle of a processor in the last window.",
+		gauge, []string{"service"}},
+	CPUCyclesTotal:    {"ebpfprof_cpu_cycles_total", "Cycles of processors. Services of all counts as in ebpfprof_profile_samples_total.", counter, []string{"service"}},
+	InstructionsTotal: {"ebpfprof_instructions_total", "Instructions.", counter, []string{"service"}},
+	BranchesTotal:     {"ebpfprof_branches_total", "Branch instructions.", counter, []string{"service"}},
+	BranchMissesTotal: {"ebpfprof_branch_misses_total", "Branches that were predicted wrongly.", counter, []string{"service"}},
+	CacheReferencesTotal: {"ebpfprof_cache_references_total", "Accesses to the cache; level as in ebpfprof_cache_miss_ratio.",
+		counter, []string{"service", "level"}},
+	CacheMissesTotal: {"ebpfprof_cache_misses_total", "Accesses to the cache that missed it; level as in ebpfprof_cache_miss_ratio.",
+		counter, []string{"service", "level"}},
+	L1DLoadsTotal:        {"ebpfprof_l1d_loads_total", "Loads from the first-level data cache.", counter, []string{"service"}},
+	L1DLoadMissesTotal:   {"ebpfprof_l1d_load_misses_total", "Loads that missed the first-level data cache.", counter, []string{"service"}},
+	L1ILoadsTotal:        {"ebpfprof_l1i_loads_total", "Fetches from the first-level instruction cache.", counter, []string{"service"}},
+	L1ILoadMissesTotal:   {"ebpfprof_l1i_load_misses_total", "Fetches that missed the first-level instruction cache.", counter, []string{"service"}},
+	LLCLoadsTotal:        {"ebpfprof_llc_loads_total", "Loads from the last-level cache.", counter, []string{"service"}},
+	LLCLoadMissesTotal:   {"ebpfprof_llc_load_misses_total", "Loads that missed the last-level cache.", counter, []string{"service"}},
+	PageFaultsTotal:      {"ebpfprof_page_faults_total", "Page faults, by whether they waited for a disk (major) or not (minor).", counter, []string{"service", "kind"}},
+	ContextSwitchesTotal: {"ebpfprof_context_switches_total", "Times that a thread left a CPU.", counter, []string{"service"}},
+	CPUMigrationsTotal:   {"ebpfprof_cpu_migrations_total", "Times that a thread went to another CPU.", counter, []string{"service"}},
+	CountsOtherTotal: {"ebpfprof_counts_other_total", "Slices of CPU time whose counts are service=\"other\", because more processes ran at once than the kernel has room for.",
+		counter, nil},
 
 	OverheadCPUSecondsTotal: {"ebpfprof_overhead_cpu_seconds_total", "CPU time of the profiler itself: its BPF programs and system calls (kernel), and its process (user).",
 		counter, []string{"part"}},

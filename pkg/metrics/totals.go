@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"sync"
 	"time"
 )
@@ -23,7 +22,7 @@ type Totals struct {
 	Services int // places: 0 means 200
 
 	mu     sync.Mutex
-	places map[string]time.Time // service -> when it last had samples
+	places places
 	sums   map[totalKey]total
 }
 
@@ -40,9 +39,14 @@ func (t *Totals) Add(now time.Time, kind, unit, service string, samples, value i
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.sums == nil {
-		t.sums, t.places = make(map[totalKey]total), make(map[string]time.Time)
+		t.sums = make(map[totalKey]total)
 	}
-	key := totalKey{kind, t.place(now, service)}
+	t.places.limit = t.Services
+	name, evicted := t.places.take(now, service)
+	if evicted != "" {
+		t.forget(evicted)
+	}
+	key := totalKey{kind, name}
 	sum := t.sums[key]
 	sum.samples += uint64(max(samples, 0))
 	if unit == "nanoseconds" {
@@ -52,31 +56,7 @@ func (t *Totals) Add(now time.Time, kind, unit, service string, samples, value i
 	t.sums[key] = sum
 }
 
-// place returns under which name service is counted.
-func (t *Totals) place(now time.Time, service string) string {
-	if service == other {
-		return other
-	}
-	if _, ok := t.places[service]; ok || len(t.places) < cmp.Or(t.Services, defaultServices) {
-		t.places[service] = now
-		return service
-	}
-	oldest, seen := "", now
-	for name, at := range t.places {
-		if at.Before(seen) || at.Equal(seen) && oldest != "" && name < oldest {
-			oldest, seen = name, at
-		}
-	}
-	if now.Sub(seen) < idleAfter {
-		return other
-	}
-	t.forget(oldest)
-	t.places[service] = now
-	return service
-}
-
 func (t *Totals) forget(service string) {
-	delete(t.places, service)
 	for key, sum := range t.sums {
 		if key.service != service {
 			continue
