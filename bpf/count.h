@@ -57,57 +57,61 @@ static __always_inline bool counted(struct task_struct *leader, struct task_stru
 	return true;
 }
 
-static __always_inline void count_key(struct prof_count_key *key, struct task_struct *task,
-				      struct task_struct *leader)
-{
-	key->tgid = BPF_CORE_READ(task, tgid);
-	if (count_config.threads) {
-		key->tid = BPF_CORE_READ(task, pid);
-		key->start_ns = BPF_CORE_READ(task, start_boottime);
-	} else {
-		key->tid = 0;
-		key->start_ns = BPF_CORE_READ(leader, start_boottime);
-	}
-}
+/* Who runs. The tracepoints read it by plain loads: their arguments are known to the verifier, and each call of
+ * bpf_probe_read_kernel costs as much as a tenth of a switch's reading. */
+struct count_task {
+	struct task_struct *task, *leader;
+	struct prof_count_key key;
+};
+
+#define COUNT_TASK(t, load)                                                                   \
+	({                                                                                    \
+		struct task_struct *leader_ = load(t, group_leader);                          \
+		(struct count_task){                                                          \
+			.task = t,                                                            \
+			.leader = leader_,                                                    \
+			.key.tgid = load(t, tgid),                                            \
+			.key.tid = count_config.threads ? load(t, pid) : 0,                   \
+			.key.start_ns = count_config.threads ? load(t, start_boottime)        \
+							     : load(leader_, start_boottime), \
+		};                                                                            \
+	})
+#define COUNT_LOAD(t, field) ((t)->field)
 
 /* Of a process or thread that ran for the first time. */
 static __always_inline struct prof_count_row *count_new_row(struct prof_count_cpu *c,
-							    struct prof_count_key *key,
-							    struct task_struct *task,
-							    struct task_struct *leader)
+							    struct count_task *t)
 {
+	struct task_struct *leader = t->leader, *task = t->task;
 	struct task_struct *named = count_config.threads ? task : leader;
 	struct prof_count_row *row = &c->fresh; /* its counts stay zero */
 
 	row->parent = BPF_CORE_READ(leader, real_parent, tgid);
-	row->pid = key->tgid;
-	row->tid = key->tid;
+	row->pid = t->key.tgid;
+	row->tid = t->key.tid;
 	if (config.namespaced) {
 		row->pid = namespaced((u64)BPF_CORE_READ(leader, thread_pid));
-		row->tid = key->tid ? namespaced((u64)BPF_CORE_READ(task, thread_pid)) : 0;
+		row->tid = t->key.tid ? namespaced((u64)BPF_CORE_READ(task, thread_pid)) : 0;
 	}
 	row->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	BPF_CORE_READ_STR_INTO(&row->comm, named, comm);
-	bpf_map_update_elem(&count_rows, key, row, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&count_rows, key);
+	bpf_map_update_elem(&count_rows, &t->key, row, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&count_rows, &t->key);
 }
 
-/* Where what task did is counted. */
+/* Where what a task did is counted. */
 static __always_inline struct prof_count_set *count_owner(struct prof_count_cpu *c,
-							  struct task_struct *task)
+							  struct count_task *t)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct prof_count_key key = {};
 	struct prof_count_row *row;
 
-	count_key(&key, task, leader);
-	if (!key.tgid)
+	if (!t->key.tgid)
 		return &c->idle;
-	if (!counted(leader, task, key.tgid))
+	if (!counted(t->leader, t->task, t->key.tgid))
 		return &c->outside;
-	row = bpf_map_lookup_elem(&count_rows, &key);
+	row = bpf_map_lookup_elem(&count_rows, &t->key);
 	if (!row)
-		row = count_new_row(c, &key, task, leader);
+		row = count_new_row(c, t);
 	if (!row) {
 		c->full++;
 		return &c->other;
@@ -173,18 +177,18 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(count_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	struct prof_count_cpu *c = count_cpu();
-	struct prof_count_set *to;
+	struct count_task ran;
 	u64 begin = 0;
 
 	if (!c)
 		return 0;
 	if (!(c->switches++ % COUNT_TIMED))
 		begin = bpf_ktime_get_ns();
-	if (!count_config.threads && BPF_CORE_READ(prev, tgid) == BPF_CORE_READ(next, tgid)) {
+	if (!count_config.threads && prev->tgid == next->tgid) {
 		c->skipped++;
 	} else {
-		to = count_owner(c, prev);
-		count_charge(c, to, count_config.ahead);
+		ran = COUNT_TASK(prev, COUNT_LOAD);
+		count_charge(c, count_owner(c, &ran), count_config.ahead);
 	}
 	if (begin)
 		c->run_ns += COUNT_TIMED * (bpf_ktime_get_ns() - begin);
@@ -197,12 +201,13 @@ SEC("raw_tp/sched_switch")
 int count_flush(void *ctx)
 {
 	struct prof_count_cpu *c = count_cpu();
-	struct prof_count_set *to;
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct count_task runs;
 
 	if (!c)
 		return 0;
-	to = count_owner(c, (void *)bpf_get_current_task());
-	count_charge(c, to, 0);
+	runs = COUNT_TASK(task, BPF_CORE_READ);
+	count_charge(c, count_owner(c, &runs), 0);
 	return 0;
 }
 
@@ -210,12 +215,9 @@ int count_flush(void *ctx)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(count_exec, struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct prof_count_key key = {};
-	struct prof_count_row *row;
+	struct count_task t = COUNT_TASK(task, COUNT_LOAD);
+	struct prof_count_row *row = bpf_map_lookup_elem(&count_rows, &t.key);
 
-	count_key(&key, task, leader);
-	row = bpf_map_lookup_elem(&count_rows, &key);
 	if (row)
 		BPF_CORE_READ_STR_INTO(&row->comm, task, comm);
 	return 0;
@@ -225,12 +227,15 @@ int BPF_PROG(count_exec, struct task_struct *task)
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(count_free, struct task_struct *task)
 {
-	struct prof_count_key key = {};
+	struct prof_count_key key = {
+		.tgid = task->tgid,
+		.tid = count_config.threads ? task->pid : 0,
+		.start_ns = task->start_boottime,
+	};
 	struct prof_count_row *row;
 
-	if (!count_config.threads && BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
+	if (!count_config.threads && task->pid != task->tgid)
 		return 0;
-	count_key(&key, task, task);
 	row = bpf_map_lookup_elem(&count_rows, &key);
 	if (row)
 		row->gone = 1;
