@@ -50,11 +50,14 @@ func eventSpecs() []eventSpec {
 		{name: "alloc", needs: uprobe, instead: "page-faults"},
 		{name: "heap", needs: uprobe, instead: "page-faults"},
 		software("page-faults", ""),
+		software("minor-faults", ""),
+		software("major-faults", ""),
 		software("context-switches", ""),
+		software("cpu-migrations", ""),
 		{name: "SUBSYSTEM:NAME", needs: append(with("feature", "tracefs"), need{"hook", []string{"tracepoint"}})},
 	}
 	for _, e := range []struct{ name, instead string }{
-		{"cycles", "cpu"}, {"instructions", "cpu"}, {"branch-misses", "cpu"},
+		{"cycles", "cpu"}, {"instructions", "cpu"}, {"branches", "cpu"}, {"branch-misses", "cpu"},
 		{"cache-references", "page-faults"}, {"cache-misses", "page-faults"},
 		{"L1-dcache-loads", "page-faults"}, {"L1-dcache-load-misses", "page-faults"},
 		{"L1-icache-loads", "cpu"}, {"L1-icache-load-misses", "cpu"},

@@ -119,8 +119,9 @@ func container() machine {
 func answers(status string, changes map[string]Probe) []Probe {
 	names := []string{
 		"hook perf_event", "hook tp_btf", "hook tracepoint", "hook fentry", "hook kprobe", "hook uprobe", "hook uprobe_multi",
-		"map ringbuf", "helper bpf_loop", "event cpu-clock", "event page-faults", "event context-switches",
-		"event cycles", "event instructions", "event branch-misses", "event cache-references", "event cache-misses",
+		"map ringbuf", "helper bpf_loop", "event cpu-clock", "event page-faults", "event minor-faults", "event major-faults",
+		"event context-switches", "event cpu-migrations",
+		"event cycles", "event instructions", "event branches", "event branch-misses", "event cache-references", "event cache-misses",
 		"event L1-dcache-loads", "event L1-dcache-load-misses", "event L1-icache-loads", "event L1-icache-load-misses",
 		"event LLC-loads", "event LLC-load-misses", "feature btf", "feature tracefs", "feature run_time_stats",
 	}

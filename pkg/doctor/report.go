@@ -100,7 +100,7 @@ func (d diagnosis) commands(cpu Verdict) []Verdict {
 			record.Status = Limited
 		}
 	}
-	return []Verdict{record, {Name: "convert", Status: Works}, {Name: "doctor", Status: Works}}
+	return []Verdict{record, d.stat(), {Name: "convert", Status: Works}, {Name: "doctor", Status: Works}}
 }
 
 // targetProblems are the ways of choosing targets that do not work.

@@ -204,3 +204,29 @@ func TestWarnings(t *testing.T) {
 		t.Errorf("warnings %q", r.Warnings)
 	}
 }
+
+// TestStatSaysWhatIsCounted: counting needs neither programs nor an interrupt, and says which events there are none of.
+func TestStatSaysWhatIsCounted(t *testing.T) {
+	for name, test := range map[string]struct {
+		probes map[string]Probe
+		status string
+		what   string // part of the first problem
+	}{
+		"all well":     {nil, Works, ""},
+		"no PMU":       {noPMU(), Limited, "not counted: cycles, instructions, branches"},
+		"no tp_btf":    {map[string]Probe{"hook tp_btf": {Status: StatusMissing}}, Limited, "--per"},
+		"no interrupt": {map[string]Probe{"event cycles": {Status: StatusOK, CountOnly: true, Detail: "counts"}}, Works, ""},
+	} {
+		r := Diagnose(Gather(debian().root(t)), answers(StatusOK, test.probes), options)
+		v := verdict(t, r.Commands, "stat")
+		if v.Status != test.status || (test.what == "") != (len(v.Problems) == 0) {
+			t.Errorf("%s: %+v, want %s", name, v, test.status)
+		} else if test.what != "" && !strings.Contains(v.Problems[0].What, test.what) {
+			t.Errorf("%s: %+v, want %q", name, v, test.what)
+		}
+	}
+	r := Diagnose(Gather(debian().root(t)), answers(StatusDenied, nil), options)
+	if v := verdict(t, r.Commands, "stat"); v.Status != Fails || len(v.Problems) == 0 {
+		t.Errorf("all denied: %+v", v)
+	}
+}
