@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
+	"github.com/ebpfprof/ebpfprof/pkg/service"
 )
 
 // maxCountedCgroups bounds what is remembered of cgroups.
@@ -12,9 +13,17 @@ const maxCountedCgroups = 10_000
 type ServiceCounts struct {
 	identify Identifier
 	known    map[processKey]*countedProcess
-	// cgroups has the service of each cgroup of whose processes all that could be asked belong to one service; "" where
-	// they do not. A process that has gone before anybody asked is told by it.
-	cgroups map[uint64]string
+	// cgroups tell of a process that has gone before anybody asked.
+	cgroups map[uint64]*countedCgroup
+}
+
+// A countedCgroup is what the processes of a cgroup that could be asked have in common.
+type countedCgroup struct {
+	service string // "": nothing
+	comm    string // of the first
+	// whole is true if the service is the cgroup's, not an executable's: a container's, or that of processes with
+	// different names.
+	whole bool
 }
 
 type countedProcess struct {
@@ -25,34 +34,34 @@ type countedProcess struct {
 
 // NewServiceCounts returns one that asks identify for each process once, and again when it became another program.
 func NewServiceCounts(identify Identifier) *ServiceCounts {
-	return &ServiceCounts{identify: identify, known: map[processKey]*countedProcess{}, cgroups: map[uint64]string{}}
+	return &ServiceCounts{identify: identify, known: map[processKey]*countedProcess{}, cgroups: map[uint64]*countedCgroup{}}
 }
 
 // Forget makes it ask anew for every process: what names services has changed.
 func (s *ServiceCounts) Forget() { clear(s.known); clear(s.cgroups) }
 
-// Sum returns what each service counted. What found no room in the kernel, or is of a process that this PID namespace
-// does not show, is in the service "other"; what no process did, and what rules leave out, is in none.
+// Sum returns what each service counted, by its name. What found no room in the kernel, or is of a process that this PID
+// namespace does not show, is in the service "other"; what no process did, and what rules leave out, is in none.
 func (s *ServiceCounts) Sum(n loader.Counted) map[string]loader.CountSet {
 	sums := map[string]loader.CountSet{}
 	// Those that live first: they tell of those that have gone.
 	for _, gone := range []bool{false, true} {
 		for i := range n.Rows {
 			if r := &n.Rows[i]; r.Gone == gone {
-				if service, ok := s.Service(r); ok {
-					sums[service] = addCounts(sums[service], r.CountSet)
+				if name, ok := s.Service(r); ok {
+					sums[name] = addCounts(sums[name], r.CountSet)
 				}
 			}
 		}
 	}
 	if n.Other.RanNs > 0 {
-		sums[otherName] = addCounts(sums[otherName], n.Other)
+		sums[service.Other] = addCounts(sums[service.Other], n.Other)
 	}
 	return sums
 }
 
 // Service returns whose a row is; ok is false if rules leave the process out.
-func (s *ServiceCounts) Service(r *loader.CountRow) (service string, ok bool) {
+func (s *ServiceCounts) Service(r *loader.CountRow) (name string, ok bool) {
 	key := processKey{r.TGID, r.StartNs}
 	p := s.known[key]
 	if p == nil || p.comm != r.Comm {
@@ -74,34 +83,44 @@ func (s *ServiceCounts) Service(r *loader.CountRow) (service string, ok bool) {
 // look asks what a process is; nil if it has gone.
 func (s *ServiceCounts) look(r *loader.CountRow) *countedProcess {
 	if r.PID == 0 {
-		return &countedProcess{service: otherName, comm: r.Comm} // another PID namespace's
+		return &countedProcess{service: service.Other, comm: r.Comm} // another PID namespace's
 	}
 	who := s.identify(r.PID, r.StartTicks)
 	if !who.OK {
 		return nil
 	}
-	if r.Cgroup != 0 {
+	s.learn(r, who)
+	return &countedProcess{service: who.Service, comm: r.Comm, drop: who.Drop}
+}
+
+// learn remembers what a process says of its cgroup.
+func (s *ServiceCounts) learn(r *loader.CountRow, who Identity) {
+	if r.Cgroup == 0 {
+		return
+	}
+	c := s.cgroups[r.Cgroup]
+	switch {
+	case c == nil:
 		if len(s.cgroups) >= maxCountedCgroups {
 			clear(s.cgroups)
 		}
-		if old, seen := s.cgroups[r.Cgroup]; seen && old != who.Service {
-			s.cgroups[r.Cgroup] = ""
-		} else {
-			s.cgroups[r.Cgroup] = who.Service
-		}
+		s.cgroups[r.Cgroup] = &countedCgroup{service: who.Service, comm: r.Comm, whole: who.Container != ""}
+	case c.service != who.Service:
+		c.service = ""
+	case c.comm != r.Comm:
+		c.whole = true
 	}
-	return &countedProcess{service: who.Service, comm: r.Comm, drop: who.Drop}
 }
 
 // guess names the service of a process that has gone: its cgroup's, or its own name.
 func (s *ServiceCounts) guess(r *loader.CountRow) string {
-	if service := s.cgroups[r.Cgroup]; service != "" && r.Cgroup != 0 {
-		return service
+	if c := s.cgroups[r.Cgroup]; c != nil && c.whole && c.service != "" {
+		return c.service
 	}
 	if name := printable(r.Comm); name != "" {
 		return name
 	}
-	return otherName
+	return service.Other
 }
 
 func addCounts(a, b loader.CountSet) loader.CountSet {
