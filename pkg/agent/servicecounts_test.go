@@ -32,8 +32,8 @@ func TestServiceCounts(t *testing.T) {
 	gone := func(r loader.CountRow) loader.CountRow { r.Gone = true; return r }
 	stranger := countRow(0, "elsewhere", 7, 64)
 	n := loader.Counted{Rows: []loader.CountRow{
-		gone(countRow(50, "worker", 10, 1)), // of a group that is web's alone
-		gone(countRow(51, "worker", 20, 2)), // of a group of two services
+		gone(countRow(50, "worker", 10, 1)),                                // of a group that is web's alone
+		gone(countRow(51, "worker", 20, 2)),                                // of a group of two services
 		gone(countRow(52, "make", 40, 512)), countRow(5, "bash", 40, 1024), // of a session
 		countRow(1, "nginx", 10, 4), countRow(3, "logger", 10, 8),
 		countRow(2, "postgres", 20, 16), countRow(4, "cron", 20, 32), stranger, countRow(9, "x", 30, 128),
