@@ -112,14 +112,27 @@ func (s *tallySource) begin() (err error) {
 	if err != nil {
 		return err
 	}
-	if len(c.command) > 0 {
-		if c.child, err = startChild(c.command, c.runAs); err != nil {
-			return err
-		}
-		defer c.child.release()
+	return c.hold(func() error {
+		c.started = time.Now()
+		return s.tally.Start()
+	})
+}
+
+// hold starts the command, if there is one, and lets it run when start has succeeded.
+func (c *counting) hold(start func() error) error {
+	if len(c.command) == 0 {
+		return start()
 	}
-	c.started = time.Now()
-	return s.tally.Start()
+	var err error
+	if c.child, err = startChild(c.command, c.runAs); err != nil {
+		return err
+	}
+	if err := start(); err != nil {
+		c.child.kill()
+		return err
+	}
+	c.child.release()
+	return nil
 }
 
 func countOrNil(err error) error {
@@ -176,25 +189,20 @@ type programSource struct {
 
 func (s *programSource) begin() error {
 	c := s.counting
-	if len(c.command) > 0 {
-		var err error
-		if c.child, err = startChild(c.command, c.runAs); err != nil {
-			return err
-		}
-		defer c.child.release()
+	return c.hold(func() error {
 		if c.targets.Child {
 			if err := s.programs.AddTarget(c.child.pid(), 0); err != nil {
 				return err
 			}
 		}
-	}
-	if len(c.targets.PIDs) > 0 {
-		if err := c.targets.Seed(c.fs, s.programs); err != nil {
-			return err
+		if len(c.targets.PIDs) > 0 {
+			if err := c.targets.Seed(c.fs, s.programs); err != nil {
+				return err
+			}
 		}
-	}
-	c.started = time.Now()
-	return s.programs.Start()
+		c.started = time.Now()
+		return s.programs.Start()
+	})
 }
 
 // Names of rows that are no process.

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -416,4 +417,20 @@ func mappingOf(t *testing.T, pid int, suffix string) (id FileID, h FileHint) {
 	}
 	t.Fatalf("process %d has no executable mapping of %s", pid, suffix)
 	return id, h
+}
+
+// The threads of this process are those that the runtime has, this one among them.
+func TestThreadIDs(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	tids, err := FS{}.ThreadIDs(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(tids, unix.Gettid()) || !slices.Contains(tids, os.Getpid()) || !slices.IsSorted(tids) {
+		t.Errorf("threads %v, want %d and %d among them", tids, unix.Gettid(), os.Getpid())
+	}
+	if _, err := (FS{}).ThreadIDs(1 << 30); !errors.Is(err, ErrNoProcess) {
+		t.Errorf("of no process: %v", err)
+	}
 }
