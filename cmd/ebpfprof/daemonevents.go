@@ -8,7 +8,6 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/config"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
-	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
 	"github.com/ebpfprof/ebpfprof/pkg/server"
 )
 
@@ -22,7 +21,7 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 		e, err := loader.ParseEvent(name, c.Frequency)
 		why := err
 		if err == nil && !e.IsOffCPU() { // of that, the programs tell when they are loaded
-			why = probe.Sampling(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
+			why = perfevent.CanSample(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
 		} else if !missingTracepoint(err) {
 			return nil, nil, fmt.Errorf("sampling.events[%d]: %w", i, err)
 		}

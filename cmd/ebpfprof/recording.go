@@ -168,7 +168,7 @@ func canSample(e loader.Event) error {
 	if !e.Hardware() {
 		return nil
 	}
-	return probe.Sampling(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
+	return perfevent.CanSample(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
 }
 
 // startError says what an event that cannot be opened means.

@@ -34,7 +34,15 @@ type bpfProfConfig struct {
 	ThreadSize      uint32
 	PageShift       uint32
 	WakeupBytes     uint64
-	FixedWeight     uint32
+	TimeEvents      uint32
+	SharedEvents    uint32
+	Periods         [16]uint64
+	OffcpuEvent     uint32
+	_               [4]byte
+	OffcpuMean      uint64
+	TaskStorage     uint32
+	SwitchState     uint32
+	WalkAsleep      uint32
 	Pad             uint32
 }
 
@@ -96,6 +104,7 @@ type bpfProfCountSet struct {
 
 type bpfProfCounters struct {
 	_            structs.HostLayout
+	Events       uint64
 	Fired        uint64
 	Undecided    uint64
 	Samples      uint64
@@ -106,7 +115,25 @@ type bpfProfCounters struct {
 	Wakeups      uint64
 	Files        uint64
 	TargetsFull  uint64
+	LostWoken    uint64
+	Deferred     uint64
+	Returned     uint64
+	Refused      uint64
+	Unfolded     uint64
+	Untracked    uint64
 }
+
+type bpfProfDoing uint32
+
+const (
+	bpfProfDoingPROF_DOING_RUN      bpfProfDoing = 0
+	bpfProfDoingPROF_DOING_SLEEP    bpfProfDoing = 1
+	bpfProfDoingPROF_DOING_BLOCKED  bpfProfDoing = 2
+	bpfProfDoingPROF_DOING_IO       bpfProfDoing = 3
+	bpfProfDoingPROF_DOING_STOPPED  bpfProfDoing = 4
+	bpfProfDoingPROF_DOING_RUNQUEUE bpfProfDoing = 5
+	bpfProfDoingPROF_DOINGS         bpfProfDoing = 6
+)
 
 type bpfProfEnd uint32
 
@@ -121,7 +148,9 @@ const (
 	bpfProfEndPROF_END_EXITED         bpfProfEnd = 7
 	bpfProfEndPROF_END_COMPAT         bpfProfEnd = 8
 	bpfProfEndPROF_END_MAPPINGS       bpfProfEnd = 9
-	bpfProfEndPROF_END_MAX            bpfProfEnd = 10
+	bpfProfEndPROF_END_DEFERRED       bpfProfEnd = 10
+	bpfProfEndPROF_END_ASLEEP         bpfProfEnd = 11
+	bpfProfEndPROF_END_MAX            bpfProfEnd = 12
 )
 
 type bpfProfFile struct {
@@ -168,12 +197,20 @@ type bpfProfObject struct {
 	RowBlocks  uint32
 }
 
+type bpfProfProcessKey struct {
+	_       structs.HostLayout
+	StartNs uint64
+	Tgid    uint32
+	Pad     uint32
+}
+
 type bpfProfRecordType uint32
 
 const (
 	bpfProfRecordTypePROF_RECORD_SAMPLE bpfProfRecordType = 1
 	bpfProfRecordTypePROF_RECORD_FILE   bpfProfRecordType = 2
 	bpfProfRecordTypePROF_RECORD_COMM   bpfProfRecordType = 3
+	bpfProfRecordTypePROF_RECORD_WAIT   bpfProfRecordType = 4
 )
 
 type bpfProfSample struct {
@@ -183,6 +220,8 @@ type bpfProfSample struct {
 	TimeNs       uint64
 	StartNs      uint64
 	Weight       uint64
+	EnabledNs    uint64
+	RunningNs    uint64
 	Tgid         uint32
 	Tid          uint32
 	KernelFrames uint16
@@ -193,7 +232,9 @@ type bpfProfSample struct {
 	Comm         [16]uint8
 	Origin       [16]uint8
 	Depth        uint32
-	Pad          uint32
+	Event        uint8
+	Pad          uint8
+	Tag          uint16
 }
 
 type bpfProfTarget struct {
@@ -202,6 +243,25 @@ type bpfProfTarget struct {
 	Undecided  uint32
 	Pad        uint32
 	Comm       [16]uint8
+}
+
+type bpfProfThreadRow struct {
+	_         structs.HostLayout
+	StartNs   uint64
+	Tgid      uint32
+	Tid       uint32
+	Comm      [16]uint8
+	Origin    [16]uint8
+	Undecided uint32
+	Doing     uint32
+	Times     bpfProfTimes
+}
+
+type bpfProfTimes struct {
+	_        structs.HostLayout
+	Ns       [6]uint64
+	Switches uint64
+	Runqueue [108]uint32
 }
 
 type bpfProfVma struct {
@@ -220,62 +280,89 @@ const (
 	bpfProfVmaKindPROF_VMA_VDSO bpfProfVmaKind = 2
 )
 
+type bpfProfWait struct {
+	_           structs.HostLayout
+	Type        uint32
+	Tid         uint32
+	TimeNs      uint64
+	Ns          [2]uint64
+	Probability uint32
+	Doing       uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	bpfMapCaches          = "caches"
-	bpfMapCgroups         = "cgroups"
-	bpfMapComms           = "comms"
-	bpfMapCountCpus       = "count_cpus"
-	bpfMapCountEvent0     = "count_event_0"
-	bpfMapCountEvent1     = "count_event_1"
-	bpfMapCountEvent10    = "count_event_10"
-	bpfMapCountEvent11    = "count_event_11"
-	bpfMapCountEvent12    = "count_event_12"
-	bpfMapCountEvent13    = "count_event_13"
-	bpfMapCountEvent14    = "count_event_14"
-	bpfMapCountEvent15    = "count_event_15"
-	bpfMapCountEvent16    = "count_event_16"
-	bpfMapCountEvent17    = "count_event_17"
-	bpfMapCountEvent18    = "count_event_18"
-	bpfMapCountEvent19    = "count_event_19"
-	bpfMapCountEvent2     = "count_event_2"
-	bpfMapCountEvent3     = "count_event_3"
-	bpfMapCountEvent4     = "count_event_4"
-	bpfMapCountEvent5     = "count_event_5"
-	bpfMapCountEvent6     = "count_event_6"
-	bpfMapCountEvent7     = "count_event_7"
-	bpfMapCountEvent8     = "count_event_8"
-	bpfMapCountEvent9     = "count_event_9"
-	bpfMapCountRows       = "count_rows"
-	bpfMapCounters        = "counters"
-	bpfMapDeeps           = "deeps"
-	bpfMapFiles           = "files"
-	bpfMapKsyms           = "ksyms"
-	bpfMapObjects         = "objects"
-	bpfMapRing            = "ring"
-	bpfMapScratches       = "scratches"
-	bpfMapSpaces          = "spaces"
-	bpfMapTables          = "tables"
-	bpfMapTargets         = "targets"
-	bpfProgCountExec      = "count_exec"
-	bpfProgCountFlush     = "count_flush"
-	bpfProgCountFree      = "count_free"
-	bpfProgCountSwitch    = "count_switch"
-	bpfProgCpuEvent       = "cpu_event"
-	bpfProgKsymNames      = "ksym_names"
-	bpfProgTargetFork     = "target_fork"
-	bpfProgTargetFree     = "target_free"
-	bpfVarConfig          = "config"
-	bpfVarCountConfig     = "count_config"
-	bpfVarTableGeneration = "table_generation"
-	bpfVarTypeBlock       = "type_block"
-	bpfVarTypeComm        = "type_comm"
-	bpfVarTypeEnd         = "type_end"
-	bpfVarTypeFilter      = "type_filter"
-	bpfVarTypeRecord      = "type_record"
-	bpfVarTypeVma         = "type_vma"
+	bpfMapCaches           = "caches"
+	bpfMapCgroups          = "cgroups"
+	bpfMapComms            = "comms"
+	bpfMapCountCpus        = "count_cpus"
+	bpfMapCountEvent0      = "count_event_0"
+	bpfMapCountEvent1      = "count_event_1"
+	bpfMapCountEvent10     = "count_event_10"
+	bpfMapCountEvent11     = "count_event_11"
+	bpfMapCountEvent12     = "count_event_12"
+	bpfMapCountEvent13     = "count_event_13"
+	bpfMapCountEvent14     = "count_event_14"
+	bpfMapCountEvent15     = "count_event_15"
+	bpfMapCountEvent16     = "count_event_16"
+	bpfMapCountEvent17     = "count_event_17"
+	bpfMapCountEvent18     = "count_event_18"
+	bpfMapCountEvent19     = "count_event_19"
+	bpfMapCountEvent2      = "count_event_2"
+	bpfMapCountEvent3      = "count_event_3"
+	bpfMapCountEvent4      = "count_event_4"
+	bpfMapCountEvent5      = "count_event_5"
+	bpfMapCountEvent6      = "count_event_6"
+	bpfMapCountEvent7      = "count_event_7"
+	bpfMapCountEvent8      = "count_event_8"
+	bpfMapCountEvent9      = "count_event_9"
+	bpfMapCountRows        = "count_rows"
+	bpfMapCounters         = "counters"
+	bpfMapDeeps            = "deeps"
+	bpfMapFiles            = "files"
+	bpfMapGaps             = "gaps"
+	bpfMapKsyms            = "ksyms"
+	bpfMapObjects          = "objects"
+	bpfMapProcesses        = "processes"
+	bpfMapRing             = "ring"
+	bpfMapScratches        = "scratches"
+	bpfMapSpaces           = "spaces"
+	bpfMapTables           = "tables"
+	bpfMapTargets          = "targets"
+	bpfMapThreadHash       = "thread_hash"
+	bpfMapThreads          = "threads"
+	bpfMapWorks            = "works"
+	bpfMapZeroThreads      = "zero_threads"
+	bpfProgCountExec       = "count_exec"
+	bpfProgCountFlush      = "count_flush"
+	bpfProgCountFree       = "count_free"
+	bpfProgCountSwitch     = "count_switch"
+	bpfProgCpuEvent        = "cpu_event"
+	bpfProgKsymNames       = "ksym_names"
+	bpfProgOffcpuDefer     = "offcpu_defer"
+	bpfProgOffcpuFork      = "offcpu_fork"
+	bpfProgOffcpuSwitch    = "offcpu_switch"
+	bpfProgOffcpuVisit     = "offcpu_visit"
+	bpfProgTargetFork      = "target_fork"
+	bpfProgTargetFree      = "target_free"
+	bpfProgTraceEvent      = "trace_event"
+	bpfVarConfig           = "config"
+	bpfVarCountConfig      = "count_config"
+	bpfVarFilterGeneration = "filter_generation"
+	bpfVarGapQuantiles     = "gap_quantiles"
+	bpfVarTableGeneration  = "table_generation"
+	bpfVarTypeBlock        = "type_block"
+	bpfVarTypeComm         = "type_comm"
+	bpfVarTypeDoing        = "type_doing"
+	bpfVarTypeEnd          = "type_end"
+	bpfVarTypeFilter       = "type_filter"
+	bpfVarTypeRecord       = "type_record"
+	bpfVarTypeRow          = "type_row"
+	bpfVarTypeVma          = "type_vma"
+	bpfVarTypeWait         = "type_wait"
+	bpfVarVisitSamples     = "visit_samples"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -320,14 +407,19 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	CountExec   *ebpf.ProgramSpec `ebpf:"count_exec"`
-	CountFlush  *ebpf.ProgramSpec `ebpf:"count_flush"`
-	CountFree   *ebpf.ProgramSpec `ebpf:"count_free"`
-	CountSwitch *ebpf.ProgramSpec `ebpf:"count_switch"`
-	CpuEvent    *ebpf.ProgramSpec `ebpf:"cpu_event"`
-	KsymNames   *ebpf.ProgramSpec `ebpf:"ksym_names"`
-	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
-	TargetFree  *ebpf.ProgramSpec `ebpf:"target_free"`
+	CountExec    *ebpf.ProgramSpec `ebpf:"count_exec"`
+	CountFlush   *ebpf.ProgramSpec `ebpf:"count_flush"`
+	CountFree    *ebpf.ProgramSpec `ebpf:"count_free"`
+	CountSwitch  *ebpf.ProgramSpec `ebpf:"count_switch"`
+	CpuEvent     *ebpf.ProgramSpec `ebpf:"cpu_event"`
+	KsymNames    *ebpf.ProgramSpec `ebpf:"ksym_names"`
+	OffcpuDefer  *ebpf.ProgramSpec `ebpf:"offcpu_defer"`
+	OffcpuFork   *ebpf.ProgramSpec `ebpf:"offcpu_fork"`
+	OffcpuSwitch *ebpf.ProgramSpec `ebpf:"offcpu_switch"`
+	OffcpuVisit  *ebpf.ProgramSpec `ebpf:"offcpu_visit"`
+	TargetFork   *ebpf.ProgramSpec `ebpf:"target_fork"`
+	TargetFree   *ebpf.ProgramSpec `ebpf:"target_free"`
+	TraceEvent   *ebpf.ProgramSpec `ebpf:"trace_event"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -362,28 +454,40 @@ type bpfMapSpecs struct {
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Deeps        *ebpf.MapSpec `ebpf:"deeps"`
 	Files        *ebpf.MapSpec `ebpf:"files"`
+	Gaps         *ebpf.MapSpec `ebpf:"gaps"`
 	Ksyms        *ebpf.MapSpec `ebpf:"ksyms"`
 	Objects      *ebpf.MapSpec `ebpf:"objects"`
+	Processes    *ebpf.MapSpec `ebpf:"processes"`
 	Ring         *ebpf.MapSpec `ebpf:"ring"`
 	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
 	Spaces       *ebpf.MapSpec `ebpf:"spaces"`
 	Tables       *ebpf.MapSpec `ebpf:"tables"`
 	Targets      *ebpf.MapSpec `ebpf:"targets"`
+	ThreadHash   *ebpf.MapSpec `ebpf:"thread_hash"`
+	Threads      *ebpf.MapSpec `ebpf:"threads"`
+	Works        *ebpf.MapSpec `ebpf:"works"`
+	ZeroThreads  *ebpf.MapSpec `ebpf:"zero_threads"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
-	Config          *ebpf.VariableSpec `ebpf:"config"`
-	CountConfig     *ebpf.VariableSpec `ebpf:"count_config"`
-	TableGeneration *ebpf.VariableSpec `ebpf:"table_generation"`
-	TypeBlock       *ebpf.VariableSpec `ebpf:"type_block"`
-	TypeComm        *ebpf.VariableSpec `ebpf:"type_comm"`
-	TypeEnd         *ebpf.VariableSpec `ebpf:"type_end"`
-	TypeFilter      *ebpf.VariableSpec `ebpf:"type_filter"`
-	TypeRecord      *ebpf.VariableSpec `ebpf:"type_record"`
-	TypeVma         *ebpf.VariableSpec `ebpf:"type_vma"`
+	Config           *ebpf.VariableSpec `ebpf:"config"`
+	CountConfig      *ebpf.VariableSpec `ebpf:"count_config"`
+	FilterGeneration *ebpf.VariableSpec `ebpf:"filter_generation"`
+	GapQuantiles     *ebpf.VariableSpec `ebpf:"gap_quantiles"`
+	TableGeneration  *ebpf.VariableSpec `ebpf:"table_generation"`
+	TypeBlock        *ebpf.VariableSpec `ebpf:"type_block"`
+	TypeComm         *ebpf.VariableSpec `ebpf:"type_comm"`
+	TypeDoing        *ebpf.VariableSpec `ebpf:"type_doing"`
+	TypeEnd          *ebpf.VariableSpec `ebpf:"type_end"`
+	TypeFilter       *ebpf.VariableSpec `ebpf:"type_filter"`
+	TypeRecord       *ebpf.VariableSpec `ebpf:"type_record"`
+	TypeRow          *ebpf.VariableSpec `ebpf:"type_row"`
+	TypeVma          *ebpf.VariableSpec `ebpf:"type_vma"`
+	TypeWait         *ebpf.VariableSpec `ebpf:"type_wait"`
+	VisitSamples     *ebpf.VariableSpec `ebpf:"visit_samples"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -434,13 +538,19 @@ type bpfMaps struct {
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Deeps        *ebpf.Map `ebpf:"deeps"`
 	Files        *ebpf.Map `ebpf:"files"`
+	Gaps         *ebpf.Map `ebpf:"gaps"`
 	Ksyms        *ebpf.Map `ebpf:"ksyms"`
 	Objects      *ebpf.Map `ebpf:"objects"`
+	Processes    *ebpf.Map `ebpf:"processes"`
 	Ring         *ebpf.Map `ebpf:"ring"`
 	Scratches    *ebpf.Map `ebpf:"scratches"`
 	Spaces       *ebpf.Map `ebpf:"spaces"`
 	Tables       *ebpf.Map `ebpf:"tables"`
 	Targets      *ebpf.Map `ebpf:"targets"`
+	ThreadHash   *ebpf.Map `ebpf:"thread_hash"`
+	Threads      *ebpf.Map `ebpf:"threads"`
+	Works        *ebpf.Map `ebpf:"works"`
+	ZeroThreads  *ebpf.Map `ebpf:"zero_threads"`
 }
 
 func (m *bpfMaps) Close() error {
@@ -473,13 +583,19 @@ func (m *bpfMaps) Close() error {
 		m.Counters,
 		m.Deeps,
 		m.Files,
+		m.Gaps,
 		m.Ksyms,
 		m.Objects,
+		m.Processes,
 		m.Ring,
 		m.Scratches,
 		m.Spaces,
 		m.Tables,
 		m.Targets,
+		m.ThreadHash,
+		m.Threads,
+		m.Works,
+		m.ZeroThreads,
 	)
 }
 
@@ -487,29 +603,40 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
-	Config          *ebpf.Variable `ebpf:"config"`
-	CountConfig     *ebpf.Variable `ebpf:"count_config"`
-	TableGeneration *ebpf.Variable `ebpf:"table_generation"`
-	TypeBlock       *ebpf.Variable `ebpf:"type_block"`
-	TypeComm        *ebpf.Variable `ebpf:"type_comm"`
-	TypeEnd         *ebpf.Variable `ebpf:"type_end"`
-	TypeFilter      *ebpf.Variable `ebpf:"type_filter"`
-	TypeRecord      *ebpf.Variable `ebpf:"type_record"`
-	TypeVma         *ebpf.Variable `ebpf:"type_vma"`
+	Config           *ebpf.Variable `ebpf:"config"`
+	CountConfig      *ebpf.Variable `ebpf:"count_config"`
+	FilterGeneration *ebpf.Variable `ebpf:"filter_generation"`
+	GapQuantiles     *ebpf.Variable `ebpf:"gap_quantiles"`
+	TableGeneration  *ebpf.Variable `ebpf:"table_generation"`
+	TypeBlock        *ebpf.Variable `ebpf:"type_block"`
+	TypeComm         *ebpf.Variable `ebpf:"type_comm"`
+	TypeDoing        *ebpf.Variable `ebpf:"type_doing"`
+	TypeEnd          *ebpf.Variable `ebpf:"type_end"`
+	TypeFilter       *ebpf.Variable `ebpf:"type_filter"`
+	TypeRecord       *ebpf.Variable `ebpf:"type_record"`
+	TypeRow          *ebpf.Variable `ebpf:"type_row"`
+	TypeVma          *ebpf.Variable `ebpf:"type_vma"`
+	TypeWait         *ebpf.Variable `ebpf:"type_wait"`
+	VisitSamples     *ebpf.Variable `ebpf:"visit_samples"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	CountExec   *ebpf.Program `ebpf:"count_exec"`
-	CountFlush  *ebpf.Program `ebpf:"count_flush"`
-	CountFree   *ebpf.Program `ebpf:"count_free"`
-	CountSwitch *ebpf.Program `ebpf:"count_switch"`
-	CpuEvent    *ebpf.Program `ebpf:"cpu_event"`
-	KsymNames   *ebpf.Program `ebpf:"ksym_names"`
-	TargetFork  *ebpf.Program `ebpf:"target_fork"`
-	TargetFree  *ebpf.Program `ebpf:"target_free"`
+	CountExec    *ebpf.Program `ebpf:"count_exec"`
+	CountFlush   *ebpf.Program `ebpf:"count_flush"`
+	CountFree    *ebpf.Program `ebpf:"count_free"`
+	CountSwitch  *ebpf.Program `ebpf:"count_switch"`
+	CpuEvent     *ebpf.Program `ebpf:"cpu_event"`
+	KsymNames    *ebpf.Program `ebpf:"ksym_names"`
+	OffcpuDefer  *ebpf.Program `ebpf:"offcpu_defer"`
+	OffcpuFork   *ebpf.Program `ebpf:"offcpu_fork"`
+	OffcpuSwitch *ebpf.Program `ebpf:"offcpu_switch"`
+	OffcpuVisit  *ebpf.Program `ebpf:"offcpu_visit"`
+	TargetFork   *ebpf.Program `ebpf:"target_fork"`
+	TargetFree   *ebpf.Program `ebpf:"target_free"`
+	TraceEvent   *ebpf.Program `ebpf:"trace_event"`
 }
 
 func (p *bpfPrograms) Close() error {
@@ -520,8 +647,13 @@ func (p *bpfPrograms) Close() error {
 		p.CountSwitch,
 		p.CpuEvent,
 		p.KsymNames,
+		p.OffcpuDefer,
+		p.OffcpuFork,
+		p.OffcpuSwitch,
+		p.OffcpuVisit,
 		p.TargetFork,
 		p.TargetFree,
+		p.TraceEvent,
 	)
 }
 

@@ -55,7 +55,18 @@ func (s *Sampler) install() error {
 // AddTarget makes a process, and every child that it forks from now on, a target. pid is as seen in the profiler's
 // PID namespace; startTicks is field 22 of /proc/PID/stat, or 0 for whoever has that number.
 func (s *Sampler) AddTarget(pid int, startTicks uint64) error {
-	return addTarget(s.coll.Maps[bpfMapTargets], s.inner, pid, startTicks)
+	if err := addTarget(s.coll.Maps[bpfMapTargets], s.inner, pid, startTicks); err != nil {
+		return err
+	}
+	if s.offcpu != nil {
+		if err := s.coll.Variables[bpfVarFilterGeneration].Set(s.filters.Add(1)); err != nil {
+			return fmt.Errorf("announce process %d as a target: %w", pid, err)
+		}
+		if _, err := s.offcpu.visit(false); err != nil { // its threads are taken up
+			return err
+		}
+	}
+	return nil
 }
 
 func addTarget(targets *ebpf.Map, inner bool, pid int, startTicks uint64) error {
@@ -65,14 +76,6 @@ func addTarget(targets *ebpf.Map, inner bool, pid int, startTicks uint64) error 
 	}
 	if err := targets.Put(key, &bpfProfTarget{StartTicks: startTicks}); err != nil {
 		return fmt.Errorf("enter process %d as a target: %w", pid, err)
-	}
-	if s.offcpu != nil {
-		if err := s.coll.Variables[bpfVarFilterGeneration].Set(s.filters.Add(1)); err != nil {
-			return fmt.Errorf("announce process %d as a target: %w", pid, err)
-		}
-		if _, err := s.offcpu.visit(false); err != nil { // its threads are taken up
-			return err
-		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package perfevent
 
 import (
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -148,5 +149,21 @@ func TestCacheLevel(t *testing.T) {
 		if got := fixture(t, map[string]string{"proc/cpuinfo": text}).cacheLevel(); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
+	}
+}
+
+// What is asked to be sampled is told of what can be sampled instead.
+func TestCanSample(t *testing.T) {
+	faults, err := Lookup("page-faults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CanSample(faults); err != nil && !denied(err) {
+		t.Error(err)
+	}
+	never := Event{Name: "cache-misses", Type: 1 << 20}
+	u, ok := errors.AsType[*UnsupportedError](CanSample(never))
+	if !ok || u.Reason == "" || u.Event != never.Name {
+		t.Errorf("an event of no PMU: %v", u)
 	}
 }

@@ -2,10 +2,13 @@ package perfevent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // An UnsupportedError says in words why this machine cannot count an event.
@@ -26,8 +29,36 @@ func (e *UnsupportedError) Error() string {
 
 func (e *UnsupportedError) Unwrap() error { return e.err }
 
-// Unsupported explains the error of Open or Try.
+// Unsupported explains the error of Open or Try, for an event that is to be counted.
 func Unsupported(e Event, err error) *UnsupportedError { return unsupported(e, err, machine{"/"}) }
+
+// CanSample finds out, by doing it, whether this machine can sample an event on every CPU.
+//
+// Errors: *UnsupportedError.
+func CanSample(e Event) error {
+	a, err := Try(e)
+	if err == nil && a.CountOnly {
+		err = fmt.Errorf("%s: %w", a.Detail, syscall.EOPNOTSUPP)
+	} else if err == nil {
+		return nil
+	}
+	u := Unsupported(e, err)
+	if a.CountOnly {
+		u.Reason = a.Detail
+	}
+	if u.Instead != "" {
+		u.Instead = e.sampleInstead()
+	}
+	return u
+}
+
+// sampleInstead is the nearest that can be sampled without a PMU.
+func (e Event) sampleInstead() string {
+	if e.Type == unix.PERF_TYPE_HW_CACHE || strings.HasPrefix(e.Name, "cache-") {
+		return "-e cpu for where time goes, or -e page-faults for where memory is first touched"
+	}
+	return "-e cpu, which samples time by the kernel's clock"
+}
 
 // A machine is where to look for what the kernel knows of the processor: root is "/" but for tests.
 type machine struct{ root string }
@@ -44,6 +75,8 @@ func unsupported(e Event, err error, m machine) *UnsupportedError {
 		u.Instead = ""
 	case errors.Is(err, errFrozen):
 		u.Reason = "the counter opens and never moves, as of a hypervisor that only pretends to have one"
+	case errors.Is(err, syscall.EBUSY):
+		u.Reason = "another user holds the counters of the PMU that it needs"
 	case e.Hardware() && missing && !m.hasPMU() && m.virtual():
 		u.Reason = "no hardware PMU: the hypervisor passes none through"
 	case e.Hardware() && missing && !m.hasPMU():
