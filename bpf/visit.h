@@ -29,15 +29,21 @@ static __noinline long read_asleep(void *dst, u32 size, u64 addr)
 /* Takes up a thread that began before we did. */
 static __always_inline void take_up(struct prof_thread *t, struct task_struct *task, u64 now)
 {
-	u32 state = state_of(task);
+	u32 state = state_of(task), doing;
+	u64 delay = run_delay(task);
 
 	if (task->on_cpu)
-		t->doing = PROF_DOING_RUN;
+		doing = PROF_DOING_RUN;
 	else if (task->on_rq)
-		t->doing = PROF_DOING_RUNQUEUE;
+		doing = PROF_DOING_RUNQUEUE;
 	else
-		t->doing = doing_of(task, state);
-	t->run_delay = run_delay(task);
+		doing = doing_of(task, state);
+	/* Its first switch may be seen just now, and knows better. */
+	barrier();
+	if (t->since)
+		return;
+	t->doing = doing;
+	t->run_delay = delay;
 	t->since = now;
 }
 

@@ -185,15 +185,10 @@ type offCPU struct {
 	ended bool
 }
 
-// start attaches the programs. Threads are taken up before the first switch is seen, and those that begin meanwhile too.
+// start attaches the programs. Threads are taken up last: attaching can take a tenth of a second on a busy machine, and a
+// switch that is not seen meanwhile would leave its thread in the state that it was taken up in.
 func (o *offCPU) start() error {
-	for _, name := range []string{bpfProgOffcpuFork, "", bpfProgOffcpuDefer, bpfProgOffcpuSwitch} {
-		if name == "" {
-			if err := o.takeUp(); err != nil {
-				return err
-			}
-			continue
-		}
+	for _, name := range []string{bpfProgOffcpuFork, bpfProgOffcpuDefer, bpfProgOffcpuSwitch} {
 		p := o.coll.Programs[name]
 		if p == nil {
 			continue
@@ -204,7 +199,7 @@ func (o *offCPU) start() error {
 		}
 		o.hooks = append(o.hooks, l)
 	}
-	return nil
+	return o.takeUp()
 }
 
 // visits samples waits that go on, until stopped.

@@ -48,9 +48,9 @@ func byTID(t OffCPUTotals) map[int]ThreadTimes {
 	return m
 }
 
-// near allows 2 %, and the ticks by which the kernel's figures are late at both ends.
+// near allows 2 %, and what passes between reading our figures and the kernel's: slices of other programs, on a busy machine.
 func near(got, want time.Duration) bool {
-	return math.Abs(float64(got-want)) <= 0.02*float64(want)+float64(12*time.Millisecond)
+	return math.Abs(float64(got-want)) <= 0.02*float64(want)+float64(25*time.Millisecond)
 }
 
 // The exact times of threads agree with what the kernel accounts, and the weights of the stacks add up to them.
@@ -102,6 +102,11 @@ func testOffCPU(t *testing.T, o OffCPU) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name, p := range s.coll.Programs {
+		if st, err := p.Stats(); err == nil && st.RecursionMisses > 0 {
+			t.Logf("%s missed %d runs", name, st.RecursionMisses)
+		}
+	}
 	first := byTID(begin)
 	for tid, th := range byTID(end) {
 		now := readSchedstat(t, p.PID, tid)
@@ -112,7 +117,8 @@ func testOffCPU(t *testing.T, o OffCPU) {
 		if !near(off, wall-on) {
 			t.Errorf("%s was off the CPU for %v, want %v", th.Comm, off, wall-on)
 		}
-		if !near(runqueue, queued) {
+		// What waits now is in the kernel's figure when it gets a CPU only.
+		if th.Doing != Runqueue && !near(runqueue, queued) || !near(max(runqueue, queued), runqueue) {
 			t.Errorf("%s waited %v for a CPU, want %v", th.Comm, runqueue, queued)
 		}
 	}
