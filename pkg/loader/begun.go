@@ -13,7 +13,6 @@ const begunFlag = 16
 type begun struct {
 	records map[uint32][]byte // by TID
 	bytes   int
-	lost    uint64 // samples whose stack was not kept
 }
 
 const maxBegunBytes = 32 << 20
