@@ -20,7 +20,9 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 	for i, name := range c.Events {
 		e, err := loader.ParseEvent(name, c.Frequency)
 		why := err
-		if err == nil && !e.IsOffCPU() { // of that, the programs tell when they are loaded
+		if err == nil && e.IsOffCPU() {
+			why = nil // the programs tell when they are loaded
+		} else if err == nil {
 			why = perfevent.CanSample(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
 		} else if !missingTracepoint(err) {
 			return nil, nil, fmt.Errorf("sampling.events[%d]: %w", i, err)
