@@ -1,0 +1,136 @@
+// Command webbuild makes the assets of the page from its sources, with Go alone: `go generate ./web` calls it. It is a
+// module of its own, so that the program that embeds the assets does not depend on what builds them.
+//
+//	webbuild WEB
+//
+// WEB/index.html and WEB/src become WEB/dist, whose content depends on the sources only.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: webbuild WEB")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "webbuild:", err)
+		os.Exit(1)
+	}
+}
+
+func run(web string) error {
+	web, err := filepath.Abs(web)
+	if err != nil {
+		return err
+	}
+	files, err := build(web)
+	if err != nil {
+		return err
+	}
+	again, err := build(web)
+	if err != nil {
+		return err
+	}
+	if !maps.EqualFunc(files, again, bytes.Equal) {
+		return errors.New("two builds of the same sources differ")
+	}
+	return write(filepath.Join(web, "dist"), files)
+}
+
+// build returns the files of dist by name. The page and its worker are bundles of their own: the page is a module with
+// its style beside it, the worker a classic script, which may be started from a blob everywhere.
+func build(web string) (map[string][]byte, error) {
+	index, err := os.ReadFile(filepath.Join(web, "index.html"))
+	if err != nil {
+		return nil, fmt.Errorf("read page: %w", err)
+	}
+	files := map[string][]byte{"index.html": compact(index)}
+	for _, b := range []struct {
+		entry  string
+		format api.Format
+	}{
+		{"src/main.ts", api.FormatESModule},
+		{"src/engine/worker.ts", api.FormatIIFE},
+	} {
+		if err := bundle(web, b.entry, b.format, files); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// bundle adds what one entry point becomes, under names that have a hash of the content.
+func bundle(web, entry string, format api.Format, files map[string][]byte) error {
+	result := api.Build(api.BuildOptions{
+		AbsWorkingDir:    web,
+		EntryPoints:      []string{entry},
+		Outdir:           "dist",
+		EntryNames:       "[name]-[hash]",
+		AssetNames:       "[name]-[hash]",
+		Bundle:           true,
+		Format:           format,
+		Platform:         api.PlatformBrowser,
+		Target:           api.ES2022,
+		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+		LegalComments: api.LegalCommentsNone,
+		Sourcemap:     api.SourceMapNone,
+		LogLevel:      api.LogLevelSilent,
+	})
+	if len(result.Errors) > 0 {
+		return errors.New(strings.Join(api.FormatMessages(result.Errors, api.FormatMessagesOptions{Kind: api.ErrorMessage}), "\n"))
+	}
+	for _, warning := range api.FormatMessages(result.Warnings, api.FormatMessagesOptions{Kind: api.WarningMessage}) {
+		fmt.Fprintln(os.Stderr, warning)
+	}
+	for _, f := range result.OutputFiles {
+		files[filepath.Base(f.Path)] = f.Contents
+	}
+	return nil
+}
+
+// compact drops what indents the lines of a page.
+func compact(page []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(page) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			out = append(append(out, line...), '\n')
+		}
+	}
+	return out
+}
+
+// write makes dir hold files and nothing else.
+func write(dir string, files map[string][]byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range old {
+		if _, keep := files[e.Name()]; !keep {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
