@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
+	"github.com/ebpfprof/ebpfprof/web"
 )
 
 // allowedHosts returns the names that a Host header may have, besides loopback names and addresses.
@@ -88,7 +89,7 @@ func dropBody(w http.ResponseWriter) {
 // Policies of what is served. Nothing may be framed, and nothing loads anything from elsewhere.
 const (
 	policyNone = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	policyPage = policyNone + "; style-src 'self'"
+	policyPage = web.Policy + "; frame-ancestors 'none'"
 	// policyDrawing lets the script of a flame graph run in an origin of its own, from where it reaches nothing of ours.
 	policyDrawing = policyNone + "; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
 )

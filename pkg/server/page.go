@@ -1,101 +1,58 @@
 package server
 
 import (
-	"bytes"
-	_ "embed" // for the page
-	"fmt"
-	"html/template"
 	"net/http"
-	"net/url"
-	"time"
+	"strings"
+
+	"github.com/ebpfprof/ebpfprof/web"
 )
 
-var (
-	//go:embed page.html
-	pageHTML string
-	//go:embed page.css
-	pageCSS []byte
-)
-
-// Bounds of the page.
+// How long a browser may keep what it has: the page never without asking, what has a hash in its name for good.
 const (
-	maxPageServices = 500
-	maxLinkName     = 4 << 10 // bytes, escaped
+	cacheRevalidate = "no-cache"
+	cacheForever    = "public, max-age=31536000, immutable"
 )
 
-// A pageData is what the page shows. Names are made fit to be shown; what escapes them for HTML is html/template.
-type pageData struct {
-	Status   Status
-	Uptime   time.Duration
-	Live     int
-	Services []pageService
-	More     int    // services that are not listed
-	Problem  string // why there is no list
+// page serves the page. Its query is the page's own state, which the server does not read.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, _ params) error {
+	w.Header().Set("Content-Security-Policy", policyPage)
+	return sendAsset(w, r, web.Page(), cacheRevalidate)
 }
 
-// A pageService has no links where a URL cannot hold its name.
-type pageService struct{ Name, SVG, Top, Pprof, Record string }
-
-// page shows state and services, without a script.
-func (s *Server) page(w http.ResponseWriter, r *http.Request, p params) error {
-	status := s.o.Status()
-	data := pageData{Status: status, Uptime: p.now.Sub(status.Started).Round(time.Second), Live: len(s.live)}
-	if kind, err := p.kind(status); err != nil {
-		data.Problem = "CPU time is not sampled."
-	} else if series, err := s.o.History.Series(r.Context(), kind.Name, p.now.Add(-5*time.Minute), p.now); err != nil {
-		s.o.Logger.Error("list services", "err", err)
-		data.Problem = "The history cannot be read; the log says why."
-	} else {
-		services := group(series)
-		data.More = max(len(services)-maxPageServices, 0)
-		for _, one := range services[:len(services)-data.More] {
-			data.Services = append(data.Services, newPageService(one.Name))
+// asset serves what the page refers to.
+func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ params) error {
+	name := r.PathValue("name")
+	for _, a := range web.Assets() {
+		if a.Name == name {
+			return sendAsset(w, r, a, cacheForever)
 		}
 	}
-	var b bytes.Buffer
-	if err := s.pageTemplate.Execute(&b, data); err != nil {
-		return fmt.Errorf("write page: %w", err)
+	return refuse(http.StatusNotFound, "the page has no part of this name; a page that was opened before an update has to be loaded anew")
+}
+
+// sendAsset answers with a, as it was compressed once for all if the client takes that. Both forms have one weak entity tag
+// (RFC 9110, section 8.8.1).
+func sendAsset(w http.ResponseWriter, r *http.Request, a web.Asset, cache string) error {
+	h := w.Header()
+	h.Set("Cache-Control", cache)
+	h.Set("ETag", "W/"+a.ETag)
+	h.Add("Vary", "Accept-Encoding")
+	for tag := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if tag = strings.TrimSpace(tag); strings.TrimPrefix(tag, "W/") == a.ETag {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
 	}
-	w.Header().Set("Content-Security-Policy", policyPage)
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, err := w.Write(b.Bytes())
+	h.Set("Content-Type", a.ContentType)
+	data := a.Data
+	if acceptsGzip(r) {
+		h.Set("Content-Encoding", "gzip")
+		data = a.Gzip
+	}
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	_, err := w.Write(data)
 	return err
-}
-
-// newPageTemplate panics if the embedded page is wrong, which no build that passes its tests has.
-func newPageTemplate() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{"visible": visible, "bytes": byteText}).Parse(pageHTML))
-}
-
-// newPageService makes the links of a service, whatever its name is.
-func newPageService(name string) pageService {
-	escaped := url.PathEscape(name)
-	if len(escaped) > maxLinkName {
-		return pageService{Name: name}
-	}
-	link := func(format string) string {
-		return "/api/v1/profile?" + url.Values{"kind": {"cpu"}, "service": {name}, "from": {"now-5m"}, "format": {format}}.Encode()
-	}
-	one := pageService{Name: name, SVG: link("svg"), Top: link("txt"), Pprof: link("pprof")}
-	if name != "." && name != ".." { // which a browser takes for a way up, escaped or not
-		one.Record = "/pprof/" + escaped + "/profile?seconds=10"
-	}
-	return one
-}
-
-func (s *Server) pageStyle(w http.ResponseWriter, _ *http.Request, _ params) error {
-	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	_, err := w.Write(pageCSS)
-	return err
-}
-
-func byteText(n any) string {
-	v := 0.0
-	switch n := n.(type) {
-	case int64:
-		v = float64(n)
-	case uint64:
-		v = float64(n)
-	}
-	return fmt.Sprintf("%.1f MiB", v/(1<<20))
 }

@@ -13,6 +13,7 @@ import (
 type route struct {
 	method, path string
 	params       []string // of the query
+	anyQuery     bool     // the query is not the server's
 	navigable    bool     // may be opened by a link of another site
 	stream       bool     // takes as long as the client likes; sets its deadlines itself
 	serve        func(w http.ResponseWriter, r *http.Request, p params) error
@@ -25,8 +26,8 @@ func (s *Server) table() []route {
 	window := []string{"kind", "service", "label", "from", "to"}
 	rendered := slices.Concat(window, []string{"format", "value", "max_nodes"})
 	return []route{
-		{method: "GET", path: "/{$}", navigable: true, serve: s.page},
-		{method: "GET", path: "/page.css", serve: s.pageStyle},
+		{method: "GET", path: "/{$}", navigable: true, anyQuery: true, serve: s.page},
+		{method: "GET", path: "/assets/{name}", serve: s.asset},
 		{method: "GET", path: "/healthz", serve: s.healthz},
 		{method: "GET", path: "/ready", serve: s.ready},
 		{method: "POST", path: "/-/reload", serve: s.reload},
@@ -102,7 +103,7 @@ func (s *Server) wrap(route route) http.Handler {
 }
 
 func (s *Server) call(route route, w http.ResponseWriter, r *http.Request) error {
-	if route.path == "other" {
+	if route.path == "other" || route.anyQuery {
 		return route.serve(w, r, params{})
 	}
 	p, err := parseParams(r, route.params, s.o.Now())

@@ -1,4 +1,4 @@
-// Package server is the daemon's HTTP: the API, the live stream, /pprof/ for `go tool pprof`, /metrics and a status page.
+// Package server is the daemon's HTTP: the API, the live stream, /pprof/ for `go tool pprof`, /metrics and the page.
 // docs/api.md is for its users, openapi.json the full description; a test keeps routes and document alike.
 //
 // It knows neither the agent nor the store: it consumes the interfaces in sources.go. Every name that comes out of them
@@ -7,7 +7,6 @@ package server
 
 import (
 	"context"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -79,8 +78,6 @@ type Server struct {
 	handler http.Handler
 	counts  counts
 
-	pageTemplate *template.Template
-
 	live, recordings, queries chan struct{} // a token for each that is under way
 
 	stopping chan struct{} // closed when streams and recordings have to end
@@ -97,7 +94,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{
-		o: o, pageTemplate: newPageTemplate(),
+		o:          o,
 		live:       make(chan struct{}, o.Limits.Live),
 		recordings: make(chan struct{}, o.Limits.Recordings),
 		queries:    make(chan struct{}, o.Limits.Queries),
