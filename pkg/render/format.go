@@ -36,6 +36,7 @@ var formats = [...]F{
 	{Name: "speedscope", Extensions: []string{".speedscope.json"}, Doc: "JSON for speedscope.app", write: writeSpeedscope},
 	{Name: "firefox", Extensions: []string{".firefox.json"}, Doc: "JSON for profiler.firefox.com", write: writeFirefox},
 	{Name: "firefox-gz", Extensions: []string{".firefox.json.gz"}, Binary: true, Doc: "the same, gzipped", write: writeFirefoxGzip},
+	{Name: "stacks", Extensions: []string{".stacks.json"}, Doc: "JSON as the page reads it", write: writeStacks},
 	{Name: "txt", Extensions: []string{".txt"}, Doc: "table of functions by self time", write: writeTop},
 }
 
@@ -44,6 +45,7 @@ type Options struct {
 	Title string // of graphs; "" derives one from the sample type
 	Value string // sample type to show where a format shows one; "" is the profile's default
 	Rows  int    // functions in a table: 0 means 500, negative means all
+	Times *Times // of the profile's samples, where a format shows them; nil: not known
 }
 
 // Formats returns the known formats in the order of the documentation.
