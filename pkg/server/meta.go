@@ -81,14 +81,15 @@ func filled(m map[string]uint64) map[string]uint64 {
 
 func (s *Server) kinds(w http.ResponseWriter, r *http.Request, _ params) error {
 	type kind struct {
-		Name   string `json:"name"`
-		Unit   string `json:"unit"`
-		Period int64  `json:"period,omitempty"`
-		Active bool   `json:"active"`
+		Name   string   `json:"name"`
+		Unit   string   `json:"unit"`
+		Period int64    `json:"period,omitempty"`
+		Active bool     `json:"active"`
+		MadeOf []string `json:"made_of,omitempty"`
 	}
 	kinds := []kind{}
-	for _, k := range s.o.Status().Kinds {
-		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active})
+	for _, k := range s.o.Status().withDerived() {
+		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active, k.MadeOf})
 	}
 	return s.sendJSON(w, r, struct {
 		Kinds []kind `json:"kinds"`

@@ -231,7 +231,7 @@ func TestFormats(t *testing.T) {
 func TestWrongParameters(t *testing.T) {
 	wrong := map[string][]string{
 		"kind": {"nope", "CPU", "off_cpu\x00"}, "from": {"yesterday", "now-", "now+1h", "-5"}, "to": {"x", "1e99"},
-		"label": {"novalue", "=x"}, "format": {"html", "PPROF"}, "value": {"nope"},
+		"label": {"novalue", "=x"}, "format": {"xml", "PPROF"}, "value": {"nope"},
 		"max_nodes": {"0", "x", "99999999", "-1", "1.5"}, "buckets": {"0", "2001", "x"},
 		"base_from": {"x", "now+5m"}, "base_to": {"x"}, "normalize": {"yes"}, "seconds": {"0", "601", "x", "-1", "1.5"},
 	}

@@ -121,9 +121,9 @@ func (p params) kind(s Status) (KindStatus, error) {
 	}
 	k, ok := s.kind(name)
 	if !ok {
-		names := make([]string, len(s.Kinds))
-		for i, k := range s.Kinds {
-			names[i] = k.Name
+		var names []string
+		for _, k := range s.withDerived() {
+			names = append(names, k.Name)
 		}
 		return k, badParam("kind", "there is no %.80q; known are %s", name, strings.Join(names, ", "))
 	}

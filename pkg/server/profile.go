@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
 
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 	"github.com/ebpfprof/ebpfprof/pkg/render"
+	"github.com/ebpfprof/ebpfprof/web"
 )
 
 // Bounds of the tree that format=json answers with.
@@ -39,6 +41,8 @@ func outputs() []output {
 		{name: "firefox", contentType: "application/json", extension: ".firefox.json"},
 		{name: "txt", contentType: "text/plain; charset=utf-8"},
 		{name: "json", contentType: "application/json"},
+		{name: "stacks", contentType: "application/json"},
+		{name: "html", contentType: "text/html; charset=utf-8", extension: ".html", policy: web.FilePolicy() + "; frame-ancestors 'none'"},
 	}
 }
 
@@ -101,11 +105,15 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request, p params) error
 	if err != nil {
 		return err
 	}
-	out, err := p.output("pprof", "folded", "svg", "speedscope", "firefox", "txt", "json")
+	out, err := p.output("pprof", "folded", "svg", "speedscope", "firefox", "txt", "json", "stacks", "html")
 	if err != nil {
 		return err
 	}
-	nodes, err := p.integer("max_nodes", defaultNodes, 1, maxNodes)
+	fallback := defaultNodes
+	if out.name == "stacks" || out.name == "html" {
+		fallback = maxNodes
+	}
+	nodes, err := p.integer("max_nodes", fallback, 1, maxNodes)
 	if err != nil {
 		return err
 	}
@@ -123,10 +131,31 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request, p params) error
 		return badParam("value", "%w", err)
 	}
 	out.head(w, q)
-	if out.name == "json" {
+	switch out.name {
+	case "json":
 		return s.sendJSON(w, r, newFlame(q, merged, covered, value, nodes))
+	case "stacks", "html":
+		return sendStacks(w, r, out, merged, stacksOptions(q, covered, p.Get("value"), nodes))
 	}
 	return send(w, r, out, merged, render.Options{Title: title(q, merged.SampleType[value].Type), Value: p.Get("value")})
+}
+
+func stacksOptions(q Query, c Coverage, value string, nodes int) render.StacksOptions {
+	return render.StacksOptions{
+		Kind: q.Kind, Service: q.Service, Value: value, From: q.From, To: q.To, Nodes: nodes,
+		Covered: &render.Coverage{Seconds: c.Covered.Seconds(), Windows: c.Windows, Lost: c.Lost, Skipped: c.Skipped},
+	}
+}
+
+// sendStacks writes p as the page reads it, or with the page around it.
+func sendStacks(w http.ResponseWriter, r *http.Request, out output, p *pprof.Profile, o render.StacksOptions) error {
+	return sendBody(w, r, out.contentType, func(w io.Writer) error {
+		if out.name == "stacks" {
+			return render.Stacks(w, p, o)
+		}
+		o.Title = strings.TrimSpace(visible(o.Kind + " " + o.Service))
+		return web.SingleFile(w, o.Title, func(w io.Writer) error { return render.Documents(w, p, o) })
+	})
 }
 
 // head sets the headers of an answer in this format.

@@ -90,6 +90,7 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.History = derivedHistory{o.History}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

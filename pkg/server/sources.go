@@ -84,6 +84,8 @@ type KindStatus struct {
 	Fired   uint64            `json:"fired"`
 	Samples uint64            `json:"samples"`
 	Lost    map[string]uint64 `json:"lost"` // by reason
+
+	MadeOf []string `json:"-"` // kinds; of one that is not sampled itself
 }
 
 // An OverheadStatus is the daemon's own cost since it started.
@@ -127,9 +129,14 @@ type ConfigStatus struct {
 	LastSuccess time.Time `json:"last_reload_success,omitzero"`
 }
 
-// kind returns the kind called name.
-func (s Status) kind(name string) (KindStatus, bool) {
-	for _, k := range s.Kinds {
+// kind returns the kind called name, also one that is made of others.
+func (s Status) kind(name string) (KindStatus, bool) { return find(s.withDerived(), name) }
+
+// sampled returns the kind called name of those that the daemon named.
+func (s Status) sampled(name string) (KindStatus, bool) { return find(s.Kinds, name) }
+
+func find(kinds []KindStatus, name string) (KindStatus, bool) {
+	for _, k := range kinds {
 		if k.Name == name {
 			return k, true
 		}
