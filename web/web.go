@@ -139,11 +139,11 @@ func load() (*bundle, error) {
 	if err := b.asFile(string(index), parts); err != nil {
 		return nil, err
 	}
-	file := newAsset("", "text/html; charset=utf-8", []byte(b.head+DataMark+b.tail))
+	file := NewAsset("", "text/html; charset=utf-8", []byte(b.head+DataMark+b.tail))
 	file.Name = "file-" + strings.Trim(file.ETag, `"`)[:8] + ".html"
 	b.assets = append(b.assets, file)
 	slices.SortFunc(b.assets, func(x, y Asset) int { return strings.Compare(x.Name, y.Name) })
-	b.page = newAsset("index.html", "text/html; charset=utf-8", []byte(asPage(string(index), parts, file)))
+	b.page = NewAsset("index.html", "text/html; charset=utf-8", []byte(asPage(string(index), parts, file)))
 	return b, nil
 }
 
@@ -164,10 +164,11 @@ func find(pattern string) (Asset, error) {
 	if path.Ext(pattern) == ".css" {
 		contentType = "text/css; charset=utf-8"
 	}
-	return newAsset(path.Base(names[0]), contentType, data), nil
+	return NewAsset(path.Base(names[0]), contentType, data), nil
 }
 
-func newAsset(name, contentType string, data []byte) Asset {
+// NewAsset returns data as an asset. The caller must not change data any more.
+func NewAsset(name, contentType string, data []byte) Asset {
 	var b bytes.Buffer
 	// Of a level that exists and a buffer, which takes all, there is no error.
 	zip, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)

@@ -45,12 +45,14 @@ func newRootCmd() *cobra.Command {
   sudo ebpfprof record -a -d 10s -o profile.svg     the whole machine for 10 s
   sudo ebpfprof record -p 1234 -o profile.pb.gz     one process and its children
   sudo ebpfprof record -o profile.svg -- make -j8   a command, for as long as it runs
+  ebpfprof view profile.pb.gz                       flame graph, table and more in the browser
+  ebpfprof diff before.pb.gz after.pb.gz            what changed
   ebpfprof convert profile.pb.gz profile.speedscope.json
   ebpfprof doctor                                   what works on this machine`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newRecordCmd(), newDaemonCmd(), newStatCmd(), newConvertCmd(), newDoctorCmd(), newCheckConfigCmd(), newVersionCmd())
+	root.AddCommand(newRecordCmd(), newDaemonCmd(), newStatCmd(), newConvertCmd(), newViewCmd(), newDiffCmd(), newDoctorCmd(), newCheckConfigCmd(), newVersionCmd())
 	return root
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/render"
+	"github.com/ebpfprof/ebpfprof/web"
 )
 
 // An output is one file of a recording, or the standard output.
@@ -115,10 +116,23 @@ func (o *output) check() error {
 	return nil
 }
 
-func (o *output) write(p *pprof.Profile, owner *account) error {
-	err := writeFile(o.path, owner, func(w io.Writer) error { return render.Write(w, o.format, p, render.Options{}) })
+// write writes p. times are when its samples were taken; nil: not known.
+func (o *output) write(p *pprof.Profile, times *render.Times, owner *account) error {
+	opts := render.Options{Times: times, Page: web.SingleFile}
+	if o.format.Name == "html" || o.format.Name == "stacks" {
+		opts.Title = o.title()
+	}
+	err := writeFile(o.path, owner, func(w io.Writer) error { return render.Write(w, o.format, p, opts) })
 	o.written = err == nil
 	return err
+}
+
+// title names what the page shows.
+func (o *output) title() string {
+	if o.path == "-" {
+		return ""
+	}
+	return filepath.Base(o.path)
 }
 
 // hint is what to do with the file.
@@ -126,7 +140,7 @@ func (o *output) hint() string {
 	switch o.format.Name {
 	case "pprof":
 		return "; see it with: go tool pprof -http=: " + o.path
-	case "svg":
+	case "svg", "html":
 		return "; open it in a browser"
 	}
 	return ""

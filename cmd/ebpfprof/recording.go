@@ -305,7 +305,7 @@ func (r *recording) writeProfiles(duration time.Duration, counters []loader.Coun
 		if o.event != allEvents {
 			p = r.recorder.ProfileOf(o.event, r.started, duration, r.comments(counters, o.event)...)
 		}
-		failed = errors.Join(failed, o.write(p, r.owner))
+		failed = errors.Join(failed, o.write(p, nil, r.owner))
 	}
 	if r.push != nil {
 		for i := range r.events {

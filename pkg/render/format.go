@@ -36,6 +36,7 @@ var formats = [...]F{
 	{Name: "speedscope", Extensions: []string{".speedscope.json"}, Doc: "JSON for speedscope.app", write: writeSpeedscope},
 	{Name: "firefox", Extensions: []string{".firefox.json"}, Doc: "JSON for profiler.firefox.com", write: writeFirefox},
 	{Name: "firefox-gz", Extensions: []string{".firefox.json.gz"}, Binary: true, Doc: "the same, gzipped", write: writeFirefoxGzip},
+	{Name: "html", Extensions: []string{".html"}, Doc: "the interactive page in one file", write: writeHTML},
 	{Name: "stacks", Extensions: []string{".stacks.json"}, Doc: "JSON as the page reads it", write: writeStacks},
 	{Name: "txt", Extensions: []string{".txt"}, Doc: "table of functions by self time", write: writeTop},
 }
@@ -46,6 +47,11 @@ type Options struct {
 	Value string // sample type to show where a format shows one; "" is the profile's default
 	Rows  int    // functions in a table: 0 means 500, negative means all
 	Times *Times // of the profile's samples, where a format shows them; nil: not known
+	// Base is what the profile is compared with; nil: nothing. Only html shows it; for others see Difference.
+	Base *profile.Profile
+	// Page writes a page around documents, which are what the function writes. Only html needs it, which fails without:
+	// whose page it is, is not for this package to know.
+	Page func(w io.Writer, title string, documents func(io.Writer) error) error
 }
 
 // Formats returns the known formats in the order of the documentation.

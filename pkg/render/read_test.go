@@ -164,7 +164,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, format := range Formats() {
-			if err := Write(io.Discard, format, p, Options{}); err != nil {
+			if err := Write(io.Discard, format, p, Options{Page: bare}); err != nil {
 				t.Fatalf("%s: %v", format.Name, err)
 			}
 		}
@@ -208,7 +208,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(f.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := Write(io.Discard, f, p, Options{}); err != nil {
+				if err := Write(io.Discard, f, p, Options{Page: bare}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -154,7 +154,7 @@ func sendStacks(w http.ResponseWriter, r *http.Request, out output, p *pprof.Pro
 			return render.Stacks(w, p, o)
 		}
 		o.Title = strings.TrimSpace(visible(o.Kind + " " + o.Service))
-		return web.SingleFile(w, o.Title, func(w io.Writer) error { return render.Documents(w, p, o) })
+		return web.SingleFile(w, o.Title, func(w io.Writer) error { return render.Documents(w, render.Document{Profile: p, Options: o}) })
 	})
 }
 

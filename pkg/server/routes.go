@@ -46,9 +46,10 @@ func (s *Server) table() []route {
 	}
 }
 
-func (s *Server) routes() http.Handler {
+// mux serves the routes, and says so of everything else that it does not.
+func (s *Server) mux(routes []route) http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.table() {
+	for _, r := range routes {
 		mux.Handle(r.method+" "+r.path, s.wrap(r))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -103,7 +103,7 @@ func New(o Options) *Server {
 	}
 	s.SetHosts(o.Hosts)
 	s.stop = onceClose(s.stopping)
-	s.handler = s.routes()
+	s.handler = s.mux(s.table())
 	return s
 }
 
