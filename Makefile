@@ -3,7 +3,7 @@ FUZZTIME ?= 20s
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VM_TEST = EBPFPROF_VM=1 go test -count=1 -v -timeout 20m -parallel 2 -run '$(or $(RUN),.)' ./test/vm
 
-.PHONY: build run once screenshots test test-race test-vm check-core generate check-generated lint fuzz clean help
+.PHONY: build run once screenshots test test-race test-vm check-core generate check-generated web check-web lint fuzz clean help
 .DEFAULT_GOAL := build
 
 build: ## the static binary bin/ebpfprof; needs nothing but Go
@@ -39,6 +39,13 @@ generate: ## make the BPF objects and their Go types anew, with clang 19
 check-generated: ## fail if the committed BPF objects are not those of the sources
 	scripts/install-deps.sh generate
 	scripts/generate.sh --check
+
+web: ## make the page's assets anew, with Go alone
+	go generate ./web
+
+check-web: ## fail if the committed assets are not those of the sources; check the page's types and run its tests with Node
+	scripts/install-deps.sh web
+	scripts/check-web.sh
 
 lint: ## gofmt, vet, staticcheck, clang-format, shellcheck
 	scripts/install-deps.sh lint

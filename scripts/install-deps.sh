@@ -3,6 +3,7 @@
 #
 #   generate   regenerating the BPF objects (building needs nothing but Go)
 #   lint       make lint
+#   web        make check-web (building the page needs nothing but Go)
 #   test       make test
 #   vm         make test-vm and make check-core
 #
@@ -17,9 +18,10 @@ packages() {
 	test) echo "gcc g++ libc6-dev gdb binutils wrk nginx-light|nginx redis-server postgresql" \
 		"postgresql-contrib chromium|chromium-browser linux-perf|linux-tools-generic time procps" \
 		"lz4 zstd xz-utils make" ;;
+	web) echo "nodejs npm make" ;;
 	vm) echo "qemu-system-x86 qemu-system-arm gcc libc6-dev gcc-aarch64-linux-gnu" \
 		"libc6-dev-arm64-cross debian-archive-keyring libelf1|libelf1t64 lz4 zstd xz-utils make" ;;
-	*) die "no set named $1: generate, lint, test or vm" ;;
+	*) die "no set named $1: generate, lint, web, test or vm" ;;
 	esac
 }
 
@@ -60,7 +62,7 @@ choose() {
 	die "none of ${1//|/, } can be installed: is the distribution's main archive enabled?"
 }
 
-(($#)) || die "name a set: generate, lint, test or vm"
+(($#)) || die "name a set: generate, lint, web, test or vm"
 entries=()
 for set in "$@"; do
 	list=$(packages "$set")
