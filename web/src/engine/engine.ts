@@ -20,6 +20,8 @@ export class Engine {
   private next: { view: View; call: { resolve(l: Layout | null): void; reject(e: Error): void } } | null = null;
   /** Is told once when the worker broke; every question from then on fails. */
   onfailure: (reason: string) => void = () => {};
+  /** Is told what was wrong with a line of the stream, which is then left out. */
+  onwarning: (reason: string) => void = () => {};
 
   /** The worker's script: its URL, or its text as a blob. */
   constructor(script: string | Blob) {
@@ -107,6 +109,7 @@ export class Engine {
       if (a.frames.epoch !== this.dictionary.epoch) this.dictionary = new Dictionary(a.frames.epoch);
       this.dictionary.add(a.frames.first, a.frames.list);
     }
+    if (a.id === 0) return this.onwarning(a.error ?? '');
     const call = this.calls.get(a.id);
     if (!call) return;
     this.calls.delete(a.id);

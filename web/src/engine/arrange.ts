@@ -1,0 +1,163 @@
+import type { Model } from './model.ts';
+import type { Tree } from './tree.ts';
+import { flag, rootFrame, type Layout, type View } from './types.ts';
+
+/** The parts of a layout that are arrays, and which entry each node of the tree became (-1: none). */
+export type Arranged = Pick<Layout, 'n' | 'levels' | 'parent' | 'x' | 'w' | 'frame' | 'kind' | 'flags' | 'self' | 'total' |
+  'baseSelf' | 'baseTotal' | 'matched' | 'baseMatched'> & { entry: Int32Array };
+
+/** The rank of each function by name, then module. Kept from one layout to the next: sorting nearly sorted names is quick. */
+export class Names {
+  private order: number[] = [];
+  private rank = new Int32Array(0);
+
+  of(model: Model): Int32Array {
+    const n = model.functions.n;
+    if (this.rank.length === n) return this.rank;
+    for (let f = this.order.length; f < n; f++) this.order.push(f);
+    const name = (f: number) => model.name(f);
+    this.order.sort((a, b) => compare(name(a), name(b)) || compare(model.module(a), model.module(b)));
+    this.rank = new Int32Array(n);
+    this.order.forEach((f, i) => (this.rank[f] = i));
+    return this.rank;
+  }
+}
+
+/** By code units: the same everywhere, and quick. */
+export function compare(a: string, b: string): number { return a < b ? -1 : a > b ? 1 : 0; }
+
+/**
+ * Gives each node of a tree its place. A node is as wide as what it weighs on the new side; with elided, what only the base
+ * has is as wide as it was there, scaled, and comes on top. Nodes without width are left out.
+ */
+export function arrange(t: Tree, o: {
+  order: View['order']; rank: Int32Array; scale: number; diff: boolean; elided: boolean; search: Uint8Array | null;
+}): Arranged {
+  const { n, fn } = t;
+  const width = widths(t, o);
+  const { start, order } = sorted(t, o.order === 'value' ? width : null, o.rank);
+  const count = 1 + order.length;
+  const a = {
+    n: count, parent: new Uint32Array(count), x: new Float64Array(count), w: new Float64Array(count),
+    frame: new Uint32Array(count), kind: new Uint8Array(count), flags: new Uint8Array(count), self: new Float64Array(count),
+    total: new Float64Array(count), baseSelf: o.diff ? new Float64Array(count) : undefined,
+    baseTotal: o.diff ? new Float64Array(count) : undefined, matched: 0, baseMatched: 0,
+  };
+  const entry = new Int32Array(n).fill(-1), node = new Int32Array(count);
+  const whole = width[0]! || 1;
+  const levels = [0];
+  entry[0] = 0;
+  let end = 1;
+  for (let level = 0, first = 0; first < end; level++) {
+    const last = end;
+    levels.push(last);
+    for (let e = first; e < last; e++) {
+      const i = node[e]!;
+      fill(a, e, i, t, o);
+      let x = a.x[e]!;
+      for (let c = start[i]!; c < start[i + 1]!; c++) {
+        const child = order[c]!;
+        const w = width[child]! / whole;
+        if (!(w > 0)) continue;
+        node[end] = child;
+        entry[child] = end;
+        a.parent[end] = e;
+        a.x[end] = x;
+        a.w[end] = w;
+        x += w;
+        end++;
+      }
+    }
+    first = last;
+  }
+  a.w[0] = 1;
+  a.frame[0] = fn[0]! < 0 ? rootFrame : fn[0]!;
+  const cut = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < count ? x.slice(0, end) as T : x);
+  return {
+    n: end, levels: Uint32Array.from(levels), entry, parent: cut(a.parent), x: cut(a.x), w: cut(a.w), frame: cut(a.frame), kind: cut(a.kind),
+    flags: cut(a.flags), self: cut(a.self), total: cut(a.total), baseSelf: a.baseSelf && cut(a.baseSelf),
+    baseTotal: a.baseTotal && cut(a.baseTotal), matched: a.matched, baseMatched: a.baseMatched,
+  };
+}
+
+type Columns = Omit<Arranged, 'levels' | 'entry'>;
+
+function fill(a: Columns, e: number, i: number, t: Tree, o: { scale: number; diff: boolean; search: Uint8Array | null }): void {
+  const fn = t.fn[i]!, total = t.total[0][i]!;
+  a.frame[e] = fn;
+  a.kind[e] = t.kind.a[i]!;
+  a.self[e] = t.self[0].a[i]!;
+  a.total[e] = total;
+  let flags = 0;
+  if (o.diff) {
+    const base = t.total[1][i]! * o.scale;
+    a.baseSelf![e] = t.self[1].a[i]! * o.scale;
+    a.baseTotal![e] = base;
+    if (total === 0) flags |= flag.elided;
+    else if (base === 0) flags |= flag.fresh;
+  }
+  const above = a.flags[a.parent[e]!]! & (flag.matched | flag.under);
+  if (above && e > 0) flags |= flag.under;
+  if (o.search && fn >= 0 && o.search[fn]) {
+    flags |= flag.matched;
+    if (!(flags & flag.under)) {
+      a.matched += total;
+      if (o.diff) a.baseMatched += t.total[1][i]! * o.scale;
+    }
+  }
+  a.flags[e] = flags;
+}
+
+function widths(t: Tree, o: { scale: number; diff: boolean; elided: boolean }): Float64Array {
+  const own = t.total[0];
+  if (!o.diff || !o.elided) return own.some((v) => v < 0) ? magnitudes(t) : own;
+  const { parent } = t;
+  const base = t.total[1], w = new Float64Array(t.n);
+  for (let i = t.n - 1; i >= 0; i--) {
+    w[i]! += own[i] !== 0 ? Math.abs(t.self[0].a[i]!) : Math.abs(t.self[1].a[i]! * o.scale);
+    if (own[i] === 0 && base[i] === 0) w[i] = 0;
+    if (i > 0) w[parent[i]!]! += w[i]!;
+  }
+  return w;
+}
+
+/** Profiles that are differences already have negative values: what is drawn is how much changed. */
+function magnitudes(t: Tree): Float64Array {
+  const w = new Float64Array(t.n);
+  for (let i = t.n - 1; i >= 0; i--) {
+    w[i]! += Math.abs(t.self[0].a[i]!);
+    if (i > 0) w[t.parent[i]!]! += w[i]!;
+  }
+  return w;
+}
+
+/** Children of each node by rank of their function or, where values are given, the heaviest first. In linear time. */
+function sorted(t: Tree, value: Float64Array | null, rank: Int32Array): { start: Int32Array; order: Int32Array } {
+  const { n, parent, fn } = t;
+  let list = new Int32Array(n - 1);
+  const place = new Int32Array(rank.length + 1);
+  for (let i = 1; i < n; i++) place[rank[fn[i]!]! + 1]!++;
+  for (let i = 0; i < rank.length; i++) place[i + 1]! += place[i]!;
+  for (let i = 1; i < n; i++) list[place[rank[fn[i]!]!]!++] = i;
+  if (value) list = byValue(list, value);
+  const start = new Int32Array(n + 1);
+  for (let i = 1; i < n; i++) start[parent[i]! + 1]!++;
+  for (let i = 0; i < n; i++) start[i + 1]! += start[i]!;
+  const next = start.slice(0, n), order = new Int32Array(n - 1);
+  for (const i of list) order[next[parent[i]!]!++] = i;
+  return { start, order };
+}
+
+/** A stable radix sort, the heaviest first. Values that differ by less than a 2^24th count as equal. */
+function byValue(list: Int32Array, value: Float64Array): Int32Array<ArrayBuffer> {
+  const bits = new Uint32Array(Float32Array.from(value).buffer); // of numbers >= 0 these sort like the numbers
+  let from = Int32Array.from(list), to = new Int32Array(list.length);
+  for (const shift of [0, 11, 22]) {
+    const count = new Int32Array(2049);
+    for (const i of from) count[2048 - ((bits[i]! >>> shift) & 2047)]!++;
+    for (let k = 0; k < 2048; k++) count[k + 1]! += count[k]!;
+    for (const i of from) to[count[2047 - ((bits[i]! >>> shift) & 2047)]!++] = i;
+    [from, to] = [to, from];
+  }
+  return from;
+}

@@ -1,0 +1,34 @@
+// Colours of the kinds of frames, as pkg/render/svg_palette.go has them: the kind gives the hue, the module shifts it.
+
+/** Hue in degrees and chroma of the OKLCH colour space, by number of the kind. */
+export const tones: readonly { hue: number; chroma: number }[] = [
+  { hue: 95, chroma: 0.085 }, // native
+  { hue: 268, chroma: 0.085 }, // C
+  { hue: 308, chroma: 0.085 }, // C++
+  { hue: 64, chroma: 0.1 }, // Rust
+  { hue: 215, chroma: 0.09 }, // Go
+  { hue: 150, chroma: 0.1 }, // JIT
+  { hue: 124, chroma: 0.11 }, // interpreter
+  { hue: 345, chroma: 0.07 }, // inlined
+  { hue: 27, chroma: 0.11 }, // kernel
+  { hue: 10, chroma: 0.06 }, // vDSO
+  { hue: 260, chroma: 0 }, // marker
+  { hue: 260, chroma: 0.018 }, // process
+  { hue: 260, chroma: 0 }, // other
+];
+
+/** A colour of OKLCH as #rrggbb, by the definition of Oklab (https://bottosson.github.io/posts/oklab/). */
+export function oklch(l: number, c: number, hue: number): string {
+  const a = c * Math.cos((hue * Math.PI) / 180), b = c * Math.sin((hue * Math.PI) / 180);
+  const long = (l + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const medium = (l - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const short = (l - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return '#' + [
+    4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+    -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+    -0.0041960863 * long - 0.7034186147 * medium + 1.707614701 * short,
+  ].map((x) => {
+    const v = x <= 0.0031308 ? x * 12.92 : 1.055 * x ** (1 / 2.4) - 0.055;
+    return Math.round(255 * Math.min(Math.max(v, 0), 1)).toString(16).padStart(2, '0');
+  }).join('');
+}
