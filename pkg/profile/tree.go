@@ -87,6 +87,9 @@ func Comm(s *profile.Sample) string {
 	return ""
 }
 
+// SortByName orders the children of every node by name, which puts them in the same place in every tree.
+func (t *Tree) SortByName() { t.order(true) }
+
 // order sorts the children of every node.
 func (t *Tree) order(byName bool) {
 	var children []int32

@@ -97,7 +97,7 @@ function draw() {
     var y = data.header + (state.flame ? bottom - depth[n] : depth[n]) * data.row, f = fn[n];
     var hit = hits && hits[f] ? ' hit' : '';
     var r = el(SVG, 'rect', fragment, {
-      'class': 'k' + data.kind[f] + ' s' + data.shade[f] + hit + (up ? ' up' : ''),
+      'class': (changed(n) ? changed(n)[0] : 'k' + data.kind[f] + ' s' + data.shade[f]) + hit + (up ? ' up' : ''),
       x: x.toFixed(2), y: y, width: Math.max(w - 0.6, 0.3).toFixed(2), height: data.row - 1, rx: w > 6 ? 2 : 0 });
     r.frame = n;
     drawn[n] = r;
@@ -129,8 +129,17 @@ function draw() {
   stick();
 }
 
+// Of a difference: class, total before and now, self before and now.
+function changed(n) { return data.changes && data.changes[n]; }
+function change(before, now) {
+  var by = now - before;
+  return quantity(before) + ' before, ' + quantity(now) + ' now: ' + (by > 0 ? '+' : '') + quantity(by) + ', ' +
+    (!by ? '0%' : !before ? 'new' : !now ? 'gone' : (by > 0 ? '+' : '') + percent(by, before));
+}
+
 function describe(n) {
-  var f = fn[n], module = data.modules[data.module[f]];
+  var f = fn[n], module = data.modules[data.module[f]], c = changed(n);
+  if (c) return data.names[f] + (module ? ', ' + module : '') + ', total ' + change(c[1], c[2]);
   return data.names[f] + (module ? ', ' + module : '') + ', total ' + quantity(total[n]) + ', ' + percent(total[n], total[0]) + ' of ' + quantity(total[0]);
 }
 
@@ -146,6 +155,12 @@ function tell(n) {
     var f = fn[n], module = data.modules[data.module[f]], z = state.zoom, all = quantity(total[0]);
     say(data.names[f].length > 160 ? data.names[f].slice(0, 159) + '…' : data.names[f], 'b');
     say('  ' + (module ? module + ' · ' : '') + data.kinds[data.kind[f]] + ' · total ');
+    if (changed(n)) {
+      say(change(changed(n)[1], changed(n)[2]), 'b');
+      say(' · self ');
+      say(change(changed(n)[3], changed(n)[4]), 'b');
+      return;
+    }
     say(quantity(total[n]), 'b');
     say(' = ' + percent(total[n], total[0]) + ' of all ' + all);
     if (z && n >= z && n <= z + below[z]) say(', ' + percent(total[n], total[z]) + ' of the zoomed ' + quantity(total[z]));

@@ -2,6 +2,7 @@ package render
 
 import (
 	"bufio"
+	"cmp"
 	_ "embed" // for the style and the script
 	"encoding/json"
 	"fmt"
@@ -65,6 +66,9 @@ type svgDoc struct {
 	l     *layout
 	title string
 	facts []string
+	// Of a difference: what the nodes of the tree had and have, and a line for the head.
+	changes []changed
+	about   string
 }
 
 func (d *svgDoc) write() error {
@@ -73,8 +77,11 @@ func (d *svgDoc) write() error {
 	fmt.Fprintf(d.w, `<svg xmlns="http://www.w3.org/2000/svg" class="fg" width="%g" height="%g" viewBox="0 0 %g %g" role="group" aria-label="%s">`,
 		svgWidth, height, svgWidth, height, escape("Flame graph: "+d.title+", "+quantity(top, d.sum.Type.Unit)))
 	fmt.Fprintf(d.w, "\n<title>%s</title>\n<desc>%s</desc>\n", escape(d.title), escape(strings.Join(d.facts, "; ")))
-	fmt.Fprintf(d.w, "<style>\n%s%s@media (prefers-color-scheme:dark){\n%s}\n</style>\n",
-		svgStyle, paletteCSS(d.l.present(), 0.835, 0.018), paletteCSS(d.l.present(), 0.455, 0.018))
+	light, dark := paletteCSS(d.l.present(), 0.835, 0.018), paletteCSS(d.l.present(), 0.455, 0.018)
+	if d.changes != nil {
+		light, dark = changeCSS(0.9, -0.12), changeCSS(0.38, 0.1)
+	}
+	fmt.Fprintf(d.w, "<style>\n%s%s@media (prefers-color-scheme:dark){\n%s}\n</style>\n", svgStyle, light, dark)
 	fmt.Fprintf(d.w, "<rect class=\"bg\" width=\"100%%\" height=\"100%%\"/>\n")
 	d.writeFrames(top)
 	d.writeHeader(top)
@@ -89,15 +96,19 @@ func (d *svgDoc) write() error {
 func (d *svgDoc) writeHeader(top int64) {
 	fmt.Fprintf(d.w, "<g class=\"head\"><rect class=\"bg\" width=\"100%%\" height=\"%g\"/>\n", svgHeader-4)
 	fmt.Fprintf(d.w, `<text class="title" x="%g" y="28">%s</text>`, svgMargin, escape(d.title))
-	about := quantity(top, d.sum.Type.Unit)
-	if d.sum.Duration > 0 {
+	about := cmp.Or(d.about, quantity(top, d.sum.Type.Unit))
+	if d.sum.Duration > 0 && d.changes == nil {
 		about += " in a window of " + quantity(int64(d.sum.Duration), "nanoseconds")
 		if d.sum.Type == (prof.ValueType{Type: "cpu", Unit: "nanoseconds"}) {
 			about += fmt.Sprintf(": %.2f CPUs busy on average", float64(top)/float64(d.sum.Duration))
 		}
 	}
 	fmt.Fprintf(d.w, "\n<text class=\"sub\" x=\"%g\" y=\"46\">%s</text>\n<g class=\"legend\">", svgMargin, escape(about))
-	d.writeLegend(top)
+	if d.changes != nil {
+		d.writeChangeLegend()
+	} else {
+		d.writeLegend(top)
+	}
 	d.w.WriteString("</g></g>\n")
 }
 
@@ -167,7 +178,7 @@ func (d *svgDoc) writeFrames(top int64) {
 		y := svgHeader + float64(f.depth)*svgRow
 		fn := d.l.funcs[f.fn]
 		fmt.Fprintf(d.w, `<g><title>%s</title><rect class="%s" x="%s" y="%g" width="%s" height="%g" rx="2"/>`,
-			escape(d.tooltip(f, fn, top)), d.class(f.fn), fixed(x), y, fixed(max(width-0.6, 0.3)), svgRow-1)
+			escape(d.tooltip(f, fn, top)), d.class(f), fixed(x), y, fixed(max(width-0.6, 0.3)), svgRow-1)
 		if label := fit(fn.Name, width); label != "" {
 			fmt.Fprintf(d.w, `<text x="%s" y="%g">%s</text>`, fixed(x+svgPadding), y+12.5, escape(label))
 		}
@@ -176,8 +187,14 @@ func (d *svgDoc) writeFrames(top int64) {
 	d.w.WriteString("</g>\n")
 }
 
-func (d *svgDoc) class(fn int32) string {
-	return fmt.Sprintf("k%d s%d", d.l.kinds[fn], shade(d.l.funcs[fn]))
+func (d *svgDoc) class(f frame) string {
+	if c, ok := d.changeOf(f); ok {
+		if c.now == 0 && c.before != 0 {
+			return "d0 gone"
+		}
+		return fmt.Sprintf("d%d", c.level())
+	}
+	return fmt.Sprintf("k%d s%d", d.l.kinds[f.fn], shade(d.l.funcs[f.fn]))
 }
 
 func (d *svgDoc) tooltip(f frame, fn prof.Func, top int64) string {
@@ -185,6 +202,9 @@ func (d *svgDoc) tooltip(f frame, fn prof.Func, top int64) string {
 	b.WriteString(cut(fn.Name, 300))
 	if fn.Module != "" {
 		b.WriteString(" (" + cut(fn.Module, 100) + ")")
+	}
+	if c, ok := d.changeOf(f); ok {
+		return b.String() + d.changeTooltip(c)
 	}
 	unit := d.sum.Type.Unit
 	fmt.Fprintf(&b, "\ntotal %s, %s of %s", quantity(f.total, unit), percent(f.total, top), quantity(top, unit))
@@ -239,10 +259,31 @@ func (d *svgDoc) writeScript() error {
 		}
 		d.w.Write(number)
 	}
-	d.w.WriteString("]}</script>\n<script><![CDATA[\n")
+	d.w.WriteString("]")
+	d.writeChanges()
+	d.w.WriteString("}</script>\n<script><![CDATA[\n")
 	d.w.WriteString(svgScript)
 	d.w.WriteString("]]></script>\n")
 	return nil
+}
+
+// writeChanges writes for each frame of a difference its class, and before, now and self of both.
+func (d *svgDoc) writeChanges() {
+	if d.changes == nil {
+		return
+	}
+	d.w.WriteString(`,"changes":[`)
+	for i, f := range d.l.frames {
+		if i > 0 {
+			d.w.WriteByte(',')
+		}
+		if c, ok := d.changeOf(f); ok {
+			fmt.Fprintf(d.w, `["%s",%d,%d,%d,%d]`, d.class(f), c.before, c.now, c.beforeSelf, c.nowSelf)
+		} else {
+			d.w.WriteString("null")
+		}
+	}
+	d.w.WriteByte(']')
 }
 
 // fit returns as much of name as a frame of this width shows, or "" if that says

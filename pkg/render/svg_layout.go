@@ -23,6 +23,7 @@ const (
 // A frame is a node of the call tree as laid out: its kept descendants follow it.
 type frame struct {
 	fn          int32 // index into layout.funcs
+	node        int32 // of the call tree; -1 for a frame that stands for small ones
 	depth       int32
 	descendants int32 // number of frames that follow and lie below this one
 	start       int64 // sum of what is to the left
@@ -166,7 +167,7 @@ func (b *layoutBuilder) walk() {
 		}
 		at := int32(len(b.l.frames))
 		b.l.frames = append(b.l.frames, frame{
-			fn: b.fn(n.Func), depth: int32(len(stack)), start: v.next, self: n.Self, total: n.Total,
+			fn: b.fn(n.Func), node: c, depth: int32(len(stack)), start: v.next, self: n.Self, total: n.Total,
 			static: n.Total >= b.static,
 		})
 		b.l.depth = max(b.l.depth, len(stack)+1)
@@ -193,7 +194,7 @@ func (b *layoutBuilder) leaveOut(n, total, start int64, depth int32) {
 		b.elided[n] = fn
 		b.l.funcs, b.l.kinds = append(b.l.funcs, prof.Func{Name: name}), append(b.l.kinds, kindElided)
 	}
-	b.l.frames = append(b.l.frames, frame{fn: fn, depth: depth, start: start, total: total, static: total >= b.static})
+	b.l.frames = append(b.l.frames, frame{fn: fn, node: -1, depth: depth, start: start, total: total, static: total >= b.static})
 	b.l.depth = max(b.l.depth, int(depth)+1)
 }
 

@@ -1,14 +1,8 @@
 package server
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
 	"io"
-	"math"
 	"net/http"
-	"strconv"
-	"strings"
 
 	pprof "github.com/google/pprof/profile"
 
@@ -20,7 +14,7 @@ import (
 // load, can be compared: normalize=time makes them what the base would have had in as much covered time, total makes both
 // totals equal, none leaves them.
 //
-// Drawings and tables of a difference are the page's: the formats here are those that have a notion of two values.
+// The formats are those that have a notion of two values; the page makes its own views of two stacks documents.
 func (s *Server) diff(w http.ResponseWriter, r *http.Request, p params) error {
 	q, kind, err := p.query(s.o.Status(), defaultSpan)
 	if err != nil {
@@ -30,7 +24,7 @@ func (s *Server) diff(w http.ResponseWriter, r *http.Request, p params) error {
 	if base.From, base.To, err = p.span("base_", q.From, q.To.Sub(q.From)); err != nil {
 		return err
 	}
-	out, err := p.output("json", "folded", "pprof")
+	out, err := p.output("json", "folded", "pprof", "svg")
 	if err != nil {
 		return err
 	}
@@ -58,17 +52,16 @@ func (s *Server) diff(w http.ResponseWriter, r *http.Request, p params) error {
 		return err
 	}
 	out.head(w, q)
-	switch out.name {
-	case "folded":
-		return sendBody(w, r, out.contentType, d.writeFolded)
-	case "pprof":
-		merged, err := d.profile()
-		if err != nil {
-			return err
-		}
-		return send(w, r, out, merged, render.Options{})
+	if out.name == "json" {
+		return s.sendJSON(w, r, d.flame(nodes))
 	}
-	return s.sendJSON(w, r, d.flame(nodes))
+	compared, err := render.NewDifference(d.basis, d.p, d.valueName, d.scale)
+	if err != nil {
+		return badParam("value", "%w", err)
+	}
+	return sendAs(w, r, out, func(w io.Writer) error {
+		return compared.Write(w, out.name, render.Options{Title: title(q, d.p.SampleType[d.value].Type)})
+	})
 }
 
 // A difference is two profiles and what the second is multiplied with.
@@ -112,82 +105,4 @@ func (d *difference) flame(limit int) *flame {
 		profile.NewTree(d.p, profile.TreeOptions{Value: d.value, Comm: true}),
 		profile.NewTree(d.basis, profile.TreeOptions{Value: d.baseValue, Comm: true})), limit)
 	return f
-}
-
-// profile returns what was added since the base, negative where there is less, as `go tool pprof -base` shows it.
-func (d *difference) profile() (*pprof.Profile, error) {
-	if len(d.basis.Sample) == 0 {
-		return d.p, nil
-	}
-	d.basis.Scale(-d.scale)
-	if len(d.p.Sample) == 0 {
-		return d.basis, nil
-	}
-	merged, err := pprof.Merge([]*pprof.Profile{d.p, d.basis})
-	if err != nil {
-		return nil, fmt.Errorf("subtract base: %w", err)
-	}
-	return merged, nil
-}
-
-// writeFolded writes lines "stack base new", the base scaled, sorted by stack.
-func (d *difference) writeFolded(w io.Writer) error {
-	now, err := foldedLines(d.p, d.valueName)
-	if err != nil {
-		return err
-	}
-	before, err := foldedLines(d.basis, d.valueName)
-	if err != nil {
-		return err
-	}
-	bw := bufio.NewWriter(w)
-	for len(now) > 0 || len(before) > 0 {
-		var old, new int64
-		stack := ""
-		order := 0
-		switch {
-		case len(now) == 0:
-			order = 1
-		case len(before) == 0:
-			order = -1
-		default:
-			order = strings.Compare(now[0].stack, before[0].stack)
-		}
-		if order <= 0 {
-			stack, new, now = now[0].stack, now[0].n, now[1:]
-		}
-		if order >= 0 {
-			stack, old, before = before[0].stack, before[0].n, before[1:]
-		}
-		fmt.Fprintf(bw, "%s %d %d\n", stack, int64(math.Round(float64(old)*d.scale)), new)
-	}
-	return bw.Flush()
-}
-
-type foldedLine struct {
-	stack string
-	n     int64
-}
-
-// foldedLines returns p as package render folds it: sorted, each stack once.
-func foldedLines(p *pprof.Profile, value string) ([]foldedLine, error) {
-	format, err := render.FormatByName("folded")
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := render.Write(&b, format, p, render.Options{Value: value}); err != nil {
-		return nil, err
-	}
-	var lines []foldedLine
-	for line := range strings.Lines(b.String()) {
-		line = strings.TrimSuffix(line, "\n")
-		i := strings.LastIndexByte(line, ' ')
-		n, err := strconv.ParseInt(line[i+1:], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("read folded stack: %w", err)
-		}
-		lines = append(lines, foldedLine{line[:max(i, 0)], n})
-	}
-	return lines, nil
 }

@@ -183,14 +183,18 @@ func send(w http.ResponseWriter, r *http.Request, out output, p *pprof.Profile, 
 	if err != nil {
 		return err
 	}
-	write := func(w io.Writer) error { return render.Write(w, format, p, o) }
-	if out.name == "pprof" { // is compressed already
-		w.Header().Set("Content-Type", out.contentType)
-		if r.Method == http.MethodHead {
-			w.WriteHeader(http.StatusOK)
-			return nil
-		}
-		return write(w)
+	return sendAs(w, r, out, func(w io.Writer) error { return render.Write(w, format, p, o) })
+}
+
+// sendAs writes an answer in this format, compressed unless it is so already.
+func sendAs(w http.ResponseWriter, r *http.Request, out output, write func(io.Writer) error) error {
+	if out.name != "pprof" {
+		return sendBody(w, r, out.contentType, write)
 	}
-	return sendBody(w, r, out.contentType, write)
+	w.Header().Set("Content-Type", out.contentType)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	return write(w)
 }

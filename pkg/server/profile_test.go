@@ -230,8 +230,13 @@ func TestDiff(t *testing.T) {
 	if sum != 45-26 || least != -6 {
 		t.Errorf("pprof: sum %d, least %d; want 19, -6", sum, least)
 	}
+	svg := f.request("GET", "/api/v1/diff?"+spans+"&service=nginx&format=svg")
+	if policy := svg.Header().Get("Content-Security-Policy"); policy != policyDrawing || svg.Header().Get("Content-Type") != "image/svg+xml" ||
+		!strings.Contains(svg.Body.String(), `class="d0 gone"`) || !strings.Contains(svg.Body.String(), "260 ms before, 450 ms now") {
+		t.Errorf("svg: policy %q, %.300s", policy, svg.Body)
+	}
 	for _, empty := range []string{"from=now-30d&to=now-29d&base_to=now", "base_from=now-30d&base_to=now-29d", "from=now-30d&to=now-29d"} {
-		for _, format := range []string{"json", "folded", "pprof"} {
+		for _, format := range []string{"json", "folded", "pprof", "svg"} {
 			f.get(t, "/api/v1/diff?"+empty+"&format="+format)
 		}
 	}
