@@ -73,10 +73,8 @@ func (d *Difference) writeSVG(w io.Writer, o Options) error {
 	tree, sides := d.tree()
 	doc := svgDoc{w: bufio.NewWriter(w), sum: prof.Summarize(d.Now, d.index), l: newLayout(tree), changes: sides}
 	before, now := d.Sums(nil, false)
-	unit := d.type_.Unit
 	doc.title = cmp.Or(clean(o.Title), valueTitle(d.type_)+", what changed")
-	doc.about = fmt.Sprintf("%s before, %s now: %s, %s", quantity(before, unit), quantity(now, unit),
-		signed(now-before, quantity(now-before, unit)), change(before, now))
+	doc.about = Change(before, now, d.type_.Unit)
 	doc.facts = []string{
 		"before: " + strings.Join(facts(prof.Summarize(d.Before, d.beforeIndex)), ", "),
 		"now: " + strings.Join(facts(doc.sum), ", "),
@@ -139,8 +137,5 @@ func (d *svgDoc) writeChangeLegend() {
 // changeTooltip is what a frame of a difference says.
 func (d *svgDoc) changeTooltip(c changed) string {
 	unit := d.sum.Type.Unit
-	return fmt.Sprintf("\ntotal %s before, %s now: %s, %s\nself %s before, %s now: %s, %s",
-		quantity(c.before, unit), quantity(c.now, unit), signed(c.now-c.before, quantity(c.now-c.before, unit)), change(c.before, c.now),
-		quantity(c.beforeSelf, unit), quantity(c.nowSelf, unit), signed(c.nowSelf-c.beforeSelf, quantity(c.nowSelf-c.beforeSelf, unit)),
-		change(c.beforeSelf, c.nowSelf))
+	return "\ntotal " + Change(c.before, c.now, unit) + "\nself " + Change(c.beforeSelf, c.nowSelf, unit)
 }

@@ -80,8 +80,7 @@ func (d *Difference) writeText(w io.Writer, o Options) error {
 	before, now := d.Sums(nil, false)
 	unit := d.type_.Unit
 	bw := bufio.NewWriter(w)
-	fmt.Fprintf(bw, "%s: %s before, %s now: %s, %s\n", cmp.Or(clean(o.Title), valueTitle(d.type_)),
-		quantity(before, unit), quantity(now, unit), signed(now-before, quantity(now-before, unit)), change(before, now))
+	fmt.Fprintf(bw, "%s: %s\n", cmp.Or(clean(o.Title), valueTitle(d.type_)), Change(before, now, unit))
 	fmt.Fprintf(bw, "  before: %s\n", strings.Join(facts(prof.Summarize(d.Before, d.beforeIndex)), ", "))
 	fmt.Fprintf(bw, "  now: %s\n", strings.Join(facts(prof.Summarize(d.Now, d.index)), ", "))
 	if d.Scale != 1 {
@@ -136,4 +135,10 @@ func writeTable(w io.Writer, table [][]string) {
 		}
 		fmt.Fprintf(w, "%s\n", row[len(row)-1])
 	}
+}
+
+// Change says for people how a value changed.
+func Change(before, now int64, unit string) string {
+	return fmt.Sprintf("%s before, %s now: %s, %s", quantity(before, unit), quantity(now, unit),
+		signed(now-before, quantity(now-before, unit)), change(before, now))
 }
