@@ -43,7 +43,8 @@ export class LiveBuffer {
   private origin = 0; // Unix ms of bucket 0 of Samples.bucket
   private bucketMs = 20;
   private end = 0;
-  private other = { nodes: 0 };
+  private foldedNodes = 0;
+  private foldedThreads = 0;
   private early = 0;
   private counts = { fired: 0, lost: 0, missed: 0 }; // of the current stream
   private before = { fired: 0, lost: 0, missed: 0 }; // of streams before it
@@ -71,7 +72,7 @@ export class LiveBuffer {
       this.model = new Model();
       this.epoch++;
       this.samples = emptySamples(String(m.kind ?? ''), String(m.unit ?? ''), String(m.service ?? ''));
-      this.origin = this.end = this.early = this.other.nodes = 0;
+      this.origin = this.end = this.early = this.foldedNodes = 0;
       this.before = { fired: 0, lost: 0, missed: 0 };
     } else for (const key of ['fired', 'lost', 'missed'] as const) this.before[key] += this.counts[key];
     this.counts = { fired: 0, lost: 0, missed: 0 };
@@ -190,16 +191,19 @@ export class LiveBuffer {
       const folded = parent > 0 && model.nodes.b.at(parent) === other;
       if (folded || t < light.value || (t === light.value && ties-- <= 0)) {
         node[i] = folded ? parent : model.node(parent, other);
-        this.other.nodes++;
+        this.foldedNodes++;
       } else node[i] = model.node(parent, carry(old, model, old.nodes.b.at(i)));
     }
-    for (let i = s.start; i < s.n; i++) {
+    this.foldedThreads = 0;
+    for (let i = s.n - 1; i >= s.start; i--) { // the newest threads first: those of which there is more to come
       s.node.a[i] = node[s.node.at(i)]!;
       const t = s.thread.at(i);
       if (t < 0) continue;
       if (thread[t]! < 0) {
         const { service, comm, container, pid, tid } = old.threads[t]!;
-        thread[t] = model.thread(service, comm, container, pid, tid);
+        const full = model.threads.length * 2 >= this.limits.threads;
+        thread[t] = full ? model.thread(service, '(other)', '', 0, 0) : model.thread(service, comm, container, pid, tid);
+        if (full) this.foldedThreads++;
       }
       s.thread.a[i] = thread[t]!;
     }
@@ -211,7 +215,7 @@ export class LiveBuffer {
   state(): Live {
     const s = this.samples, value = s.values[1]!;
     let folded = 0;
-    if (this.other.nodes) {
+    if (this.foldedNodes) {
       const other = this.model.functions.find(this.model.string('(other)'), 0);
       for (let i = s.start; i < s.n; i++) {
         const node = s.node.at(i);
@@ -222,7 +226,8 @@ export class LiveBuffer {
       from: s.start < s.n ? this.origin + s.bucket.at(s.start) * this.bucketMs : this.end, to: this.end,
       kind: s.about.kind, unit: s.about.types[1]!.unit, samples: s.n - s.start, nodes: this.model.nodes.n,
       functions: this.model.functions.n, fired: this.before.fired + this.counts.fired, lost: this.before.lost + this.counts.lost,
-      missed: this.before.missed + this.counts.missed, foldedNodes: this.other.nodes, foldedValue: folded, early: this.early,
+      missed: this.before.missed + this.counts.missed, foldedNodes: this.foldedNodes,
+      foldedValue: folded, foldedThreads: this.foldedThreads, early: this.early,
       ended: this.ended,
     };
   }

@@ -95,6 +95,7 @@ export interface Live {
   lost: number;
   missed: number;
   foldedNodes: number; // call paths that were put into (other) since the limit of nodes was reached
+  foldedThreads: number; // threads that were put into one of their service
   foldedValue: number; // what of the value that is held stands in (other)
   early: number; // entries that left before their time because of the limit of entries
   ended: string; // the reason of the stream's end, or ''
