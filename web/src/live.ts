@@ -1,0 +1,120 @@
+// The live stream: one JSON object a line over a long answer, opened again with growing pauses when it breaks.
+
+import { address, APIError, request } from './api.ts';
+
+export interface LiveMessage {
+  type: string; unit?: string; time?: number; start?: number; end?: number; reason?: string;
+  fired?: number; lost?: number; missed?: number;
+}
+
+export type LiveState =
+  | { is: 'off' } | { is: 'connecting' } | { is: 'on' }
+  | { is: 'broken'; error: string; retryAt: number }
+  | { is: 'refused'; error: string };
+
+/** How much of the past the stream begins with, so that a page just opened is not empty. */
+const replay = 'now-5m';
+/** A line is a quarter of a second of samples. What is longer is not of this stream. */
+const longestLine = 64 << 20;
+/** Heartbeats come every five seconds; after this long without a byte the connection is dead. */
+const silence = 20_000;
+
+export class LiveClient {
+  private abort: AbortController | null = null;
+  private timer = 0;
+  private watchdog = 0;
+  private attempt = 0;
+  private query: { kind: string } = { kind: '' };
+  state: LiveState = { is: 'off' };
+
+  constructor(private o: { message(m: LiveMessage): void; open(): void; change(s: LiveState): void }) {}
+
+  start(kind: string): void {
+    this.stop();
+    this.query = { kind };
+    this.attempt = 0;
+    void this.run();
+  }
+
+  stop(): void {
+    this.abort?.abort();
+    this.abort = null;
+    clearTimeout(this.timer);
+    clearTimeout(this.watchdog);
+    this.to({ is: 'off' });
+  }
+
+  /** Does not wait for the pause before the next attempt. */
+  retry(): void {
+    if (this.state.is !== 'broken') return;
+    clearTimeout(this.timer);
+    void this.run();
+  }
+
+  private to(s: LiveState): void {
+    this.state = s;
+    this.o.change(s);
+  }
+
+  private async run(): Promise<void> {
+    const abort = this.abort = new AbortController();
+    if (this.attempt === 0) this.to({ is: 'connecting' });
+    try {
+      const r = await this.connect(abort.signal);
+      if (abort !== this.abort) return;
+      this.o.open();
+      this.to({ is: 'on' });
+      await this.read(r.body!.getReader(), abort);
+      throw new APIError(0, 'the stream ended');
+    } catch (e) {
+      clearTimeout(this.watchdog);
+      if (abort !== this.abort) return;
+      abort.abort();
+      this.fail(e);
+    }
+  }
+
+  /** An older daemon knows no `since`: then the stream begins now. */
+  private async connect(signal: AbortSignal): Promise<Response> {
+    try {
+      return await request(address('live', { ...this.query, since: replay }), signal);
+    } catch (e) {
+      if (!(e instanceof APIError) || e.parameter !== 'since') throw e;
+      return request(address('live', this.query), signal);
+    }
+  }
+
+  private fail(e: unknown): void {
+    const error = e instanceof Error ? e.message : String(e);
+    if (e instanceof APIError && e.status >= 400 && e.status < 500) return this.to({ is: 'refused', error });
+    const pause = Math.min(30_000, 500 * 2 ** this.attempt) * (0.75 + Math.random() / 2);
+    this.attempt = Math.min(this.attempt + 1, 10);
+    this.to({ is: 'broken', error, retryAt: Date.now() + pause });
+    this.timer = window.setTimeout(() => void this.run(), pause);
+  }
+
+  private async read(reader: ReadableStreamDefaultReader<Uint8Array>, abort: AbortController): Promise<void> {
+    const decoder = new TextDecoder();
+    let parts: string[] = [], held = 0;
+    for (;;) {
+      clearTimeout(this.watchdog);
+      this.watchdog = window.setTimeout(() => void reader.cancel().catch(() => undefined), silence);
+      const { done, value } = await reader.read();
+      if (done || abort !== this.abort) return;
+      this.attempt = 0;
+      const text = decoder.decode(value, { stream: true });
+      let from = 0;
+      for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
+        parts.push(text.slice(from, at));
+        const line = parts.join('');
+        parts = [];
+        held = 0;
+        from = at + 1;
+        if (line) this.o.message(JSON.parse(line) as LiveMessage);
+        if (abort !== this.abort) return;
+      }
+      if (from < text.length) parts.push(text.slice(from));
+      if ((held += text.length - from) > longestLine) throw new APIError(0, 'the stream sent a line that does not end');
+    }
+  }
+}
