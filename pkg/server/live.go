@@ -18,6 +18,10 @@ func (s *Server) liveStream(w http.ResponseWriter, r *http.Request, p params) er
 	if err != nil {
 		return err
 	}
+	since, err := p.time("since", time.Time{})
+	if err != nil {
+		return err
+	}
 	batches, cancel, release, err := s.subscribe(s.live, kind, "live streams")
 	if err != nil {
 		return err
@@ -29,6 +33,9 @@ func (s *Server) liveStream(w http.ResponseWriter, r *http.Request, p params) er
 		return err
 	}
 	st := &liveState{out: out, service: p.Get("service"), dictionary: newDictionary(s.o.Limits.Dictionary), counts: &s.counts}
+	if !since.IsZero() {
+		st.past = s.recentOf(kind.Name).since(since) // what comes meanwhile is in both, and told once
+	}
 	reason, err := st.run(r, batches, kind, s)
 	s.counts.add(metrics.LiveEndedTotal, reason)
 	return err
@@ -69,6 +76,7 @@ type liveState struct {
 	dictionary *dictionary
 	counts     *counts
 	totals     liveTotals
+	past       []*profile.LiveBatch // to be told first
 }
 
 // liveTotals are sums over all services since the stream began.
@@ -85,7 +93,8 @@ type liveHello struct {
 	Unit         string `json:"unit"`
 	Service      string `json:"service"`
 	BucketMillis int64  `json:"bucket_ms"`
-	Time         int64  `json:"time"` // Unix milliseconds
+	Time         int64  `json:"time"`            // Unix milliseconds
+	Since        int64  `json:"since,omitempty"` // likewise, of the first batch of the past that follows
 }
 
 // A liveNote is a message without samples: "heartbeat", "reset" or "end".
@@ -109,10 +118,18 @@ type liveMessage struct {
 
 // run returns why the stream ended, and an error if the connection has to be cut.
 func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k KindStatus, s *Server) (string, error) {
-	if err := l.out.send(liveHello{
+	hello := liveHello{
 		Type: "hello", Version: 1, Kind: k.Name, Unit: k.Unit, Service: l.service,
 		BucketMillis: profile.LiveBucket.Milliseconds(), Time: s.o.Now().UnixMilli(),
-	}); err != nil {
+	}
+	if len(l.past) > 0 {
+		hello.Since = l.past[0].Start.UnixMilli()
+	}
+	if err := l.out.send(hello); err != nil {
+		return endReason(err), err
+	}
+	told, err := l.replay(s.o.Now())
+	if err != nil {
 		return endReason(err), err
 	}
 	silence := time.NewTimer(s.o.Limits.Heartbeat)
@@ -132,7 +149,9 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 			if !ok {
 				return end("feed")
 			}
-			err = l.batch(b, s.o.Now())
+			if b.End.After(told) {
+				err = l.batch(b, s.o.Now())
+			}
 		case <-silence.C:
 			err = l.out.send(liveNote{Type: "heartbeat", Time: s.o.Now().UnixMilli(), liveTotals: l.totals})
 		}
@@ -141,6 +160,20 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 		}
 		silence.Reset(s.o.Limits.Heartbeat)
 	}
+}
+
+// replay tells the past and returns where it ends.
+func (l *liveState) replay(now time.Time) (end time.Time, err error) {
+	for i, b := range l.past {
+		once := *b
+		once.Missed = 0 // by another reader
+		if err := l.batch(&once, now); err != nil {
+			return end, err
+		}
+		end, l.past[i] = b.End, nil
+	}
+	l.past = nil
+	return end, nil
 }
 
 func endReason(err error) string {

@@ -233,7 +233,7 @@ func TestWrongParameters(t *testing.T) {
 		"kind": {"nope", "CPU", "off_cpu\x00"}, "from": {"yesterday", "now-", "now+1h", "-5"}, "to": {"x", "1e99"},
 		"label": {"novalue", "=x"}, "format": {"xml", "PPROF"}, "value": {"nope"},
 		"max_nodes": {"0", "x", "99999999", "-1", "1.5"}, "buckets": {"0", "2001", "x"},
-		"base_from": {"x", "now+5m"}, "base_to": {"x"}, "normalize": {"yes"}, "seconds": {"0", "601", "x", "-1", "1.5"},
+		"since": {"yesterday", "-5"}, "base_from": {"x", "now+5m"}, "base_to": {"x"}, "normalize": {"yes"}, "seconds": {"0", "601", "x", "-1", "1.5"},
 	}
 	anything := []string{"service", "name[]", "gc"}
 	tried := map[string]bool{}
