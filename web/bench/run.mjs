@@ -42,6 +42,6 @@ server.listen(0, '127.0.0.1', () => {
   browser.on('exit', () => {
     server.close();
     server.closeAllConnections();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }); // its children still end
   });
 });

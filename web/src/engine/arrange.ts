@@ -45,6 +45,7 @@ export function arrange(t: Tree, o: {
   };
   const entry = new Int32Array(n).fill(-1), node = new Int32Array(count);
   const whole = width[0]! || 1;
+  const { parent: parents, x: xs, w: ws } = a; // the loop runs before anything is compiled: what is looked up in it counts
   const levels = [0];
   entry[0] = 0;
   let end = 1;
@@ -54,16 +55,16 @@ export function arrange(t: Tree, o: {
     for (let e = first; e < last; e++) {
       const i = node[e]!;
       fill(a, e, i, t, o);
-      let x = a.x[e]!;
-      for (let c = start[i]!; c < start[i + 1]!; c++) {
+      let x = xs[e]!;
+      for (let c = start[i]!, after = start[i + 1]!; c < after; c++) {
         const child = order[c]!;
         const w = width[child]! / whole;
         if (!(w > 0)) continue;
         node[end] = child;
         entry[child] = end;
-        a.parent[end] = e;
-        a.x[end] = x;
-        a.w[end] = w;
+        parents[end] = e;
+        xs[end] = x;
+        ws[end] = w;
         x += w;
         end++;
       }
@@ -110,7 +111,7 @@ function fill(a: Columns, e: number, i: number, t: Tree, o: { scale: number; dif
 
 function widths(t: Tree, o: { scale: number; diff: boolean; elided: boolean }): Float64Array {
   const own = t.total[0];
-  if (!o.diff || !o.elided) return own.some((v) => v < 0) ? magnitudes(t) : own;
+  if (!o.diff || !o.elided) return negative(own) ? magnitudes(t) : own;
   const { parent } = t;
   const base = t.total[1], w = new Float64Array(t.n);
   for (let i = t.n - 1; i >= 0; i--) {
@@ -119,6 +120,11 @@ function widths(t: Tree, o: { scale: number; diff: boolean; elided: boolean }): 
     if (i > 0) w[parent[i]!]! += w[i]!;
   }
   return w;
+}
+
+function negative(a: Float64Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i]! < 0) return true;
+  return false;
 }
 
 /** Profiles that are differences already have negative values: what is drawn is how much changed. */
@@ -144,19 +150,20 @@ function sorted(t: Tree, value: Float64Array | null, rank: Int32Array): { start:
   for (let i = 1; i < n; i++) start[parent[i]! + 1]!++;
   for (let i = 0; i < n; i++) start[i + 1]! += start[i]!;
   const next = start.slice(0, n), order = new Int32Array(n - 1);
-  for (const i of list) order[next[parent[i]!]!++] = i;
+  for (let k = 0; k < list.length; k++) order[next[parent[list[k]!]!]!++] = list[k]!;
   return { start, order };
 }
 
 /** A stable radix sort, the heaviest first. Values that differ by less than a 2^24th count as equal. */
 function byValue(list: Int32Array, value: Float64Array): Int32Array<ArrayBuffer> {
-  const bits = new Uint32Array(Float32Array.from(value).buffer); // of numbers >= 0 these sort like the numbers
-  let from = Int32Array.from(list), to = new Int32Array(list.length);
+  const bits = new Uint32Array(new Float32Array(value).buffer); // of numbers >= 0 these sort like the numbers
+  const n = list.length;
+  let from = new Int32Array(list), to = new Int32Array(n);
   for (const shift of [0, 11, 22]) {
     const count = new Int32Array(2049);
-    for (const i of from) count[2048 - ((bits[i]! >>> shift) & 2047)]!++;
+    for (let k = 0; k < n; k++) count[2048 - ((bits[from[k]!]! >>> shift) & 2047)]!++;
     for (let k = 0; k < 2048; k++) count[k + 1]! += count[k]!;
-    for (const i of from) to[count[2047 - ((bits[i]! >>> shift) & 2047)]!++] = i;
+    for (let k = 0; k < n; k++) to[count[2047 - ((bits[from[k]!]! >>> shift) & 2047)]!++] = from[k]!;
     [from, to] = [to, from];
   }
   return from;

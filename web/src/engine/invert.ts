@@ -71,8 +71,7 @@ export function invert(from: Tree, starts: Starts, root: { fn: number; kind: num
 export function leaves(t: Tree): Starts {
   const list: number[] = [];
   for (let i = 1; i < t.n; i++) if (t.self[0].a[i] !== 0 || t.self[1].a[i] !== 0) list.push(i);
-  const node = Int32Array.from(list);
-  return { node, weight: Float64Array.from(node, (i) => t.self[0].a[i]!), base: Float64Array.from(node, (i) => t.self[1].a[i]!) };
+  return starts(list, t.self[0].a, t.self[1].a);
 }
 
 /** The outermost nodes of a function, with all below them. */
@@ -86,8 +85,18 @@ export function occurrences(t: Tree, f: number): Starts {
       list.push(i);
     }
   }
-  const node = Int32Array.from(list);
-  return { node, weight: Float64Array.from(node, (i) => t.total[0][i]!), base: Float64Array.from(node, (i) => t.total[1][i]!) };
+  return starts(list, t.total[0], t.total[1]);
+}
+
+function starts(list: number[], weight: Float64Array, base: Float64Array): Starts {
+  const n = list.length;
+  const out = { node: new Int32Array(n), weight: new Float64Array(n), base: new Float64Array(n) };
+  for (let k = 0; k < n; k++) {
+    out.node[k] = list[k]!;
+    out.weight[k] = weight[list[k]!]!;
+    out.base[k] = base[list[k]!]!;
+  }
+  return out;
 }
 
 /** What is below the given nodes, put on top of one another. */

@@ -184,7 +184,7 @@ export class Grower {
       of[i] = g;
     }
     const groups = new Int32Array(fn.length);
-    for (const g of of) groups[g]!++;
+    for (let i = 0; i < of.length; i++) groups[of[i]!]!++;
     for (let g = 1; g < groups.length; g++) groups[g]! += groups[g - 1]!;
     const order = new Int32Array(picked.n);
     const next = groups.slice();
