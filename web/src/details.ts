@@ -12,24 +12,27 @@ export class DetailsPanel {
   chosen: Chosen | null = null;
   private sequence = 0;
 
-  constructor(private app: App, private close: () => void) {
-    this.el.addEventListener('keydown', (e) => {
-      if (e.key !== 'Escape') return;
-      e.stopPropagation();
-      close();
-    });
-  }
+  constructor(private app: App, private close: () => void) {}
 
   /** Shows a frame at once with what is known, then what the engine has to say. */
   show(c: Chosen | null): void {
     this.chosen = c;
-    const sequence = ++this.sequence;
+    this.sequence++;
     this.el.hidden = c === null;
     if (!c) return this.el.replaceChildren();
     this.render(c, null);
-    if (!c.path) return;
+    this.update();
+  }
+
+  /** Asks anew, after the data or the view on them changed. */
+  update(): void {
+    const c = this.chosen, sequence = ++this.sequence;
+    if (!c?.path) return;
     this.app.engine.details(this.app.session.view(), c.path).then((d) => {
-      if (sequence === this.sequence && d) this.render(c, d);
+      if (sequence !== this.sequence) return;
+      const base = this.app.session.diff && d ? { baseSelf: d.baseSelf, baseTotal: d.baseTotal, baseWhole: d.baseWhole } : { baseSelf: undefined, baseTotal: undefined };
+      this.chosen = { ...c, ...base, self: d?.self ?? 0, total: d?.total ?? 0, whole: d?.whole ?? this.app.session.shown?.whole ?? 0 };
+      this.render(this.chosen, d);
     }, () => undefined);
   }
 

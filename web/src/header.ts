@@ -12,6 +12,9 @@ import { ago, bytes, clock, count, duration, kindLabel, noun, percent, span, val
 
 export interface HeaderOptions { session: Session; exports(): (MenuItem | null)[]; theme(): void; help(): void }
 
+/** Facts in the order in which they stand. */
+const order = ['window', 'covered', 'of', 'total', 'samples', 'lost', 'missed', 'skipped', 'incomplete', 'unnamed', 'folded', 'overhead', 'push'];
+
 const reasons = (m: Record<string, number>): string => Object.entries(m).filter(([, n]) => n > 0).map(([k, n]) => `${n} ${k.replaceAll('_', ' ')}`).join(', ');
 const sum = (m: Record<string, number>): number => Object.values(m).reduce((a, b) => a + b, 0);
 
@@ -199,6 +202,7 @@ export class Header {
       const value = h('b'), node = document.createTextNode('');
       // A tap tells what a pointer would be told by resting.
       const el = h('button', { type: 'button', class: 'fact', onclick: (e: Event) => menuBelow(e, '', [{ label: (e.currentTarget as HTMLElement).title, disabled: true }]) }, node, value);
+      el.style.order = String(order.findIndex((o) => name.startsWith(o)) + 1);
       this.facts.append(el);
       this.made.set(name, f = { el, label: node, value });
     }

@@ -17,6 +17,10 @@ export interface KeyTargets {
 }
 
 export function installKeys(t: KeyTargets): void {
+  // What lies on top closes first, even when the graph below has the focus and a use for the key.
+  document.addEventListener('keydown', (e) => {
+    if (e.key === 'Escape' && e.target !== t.search && !menuIsOpen() && !document.querySelector('dialog[open]') && t.closeDetails()) e.stopPropagation();
+  }, true);
   document.addEventListener('keydown', (e) => {
     if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || menuIsOpen() || document.querySelector('dialog[open]')) return;
     const at = e.target as HTMLElement;
@@ -59,7 +63,6 @@ function global(key: string, t: KeyTargets): boolean {
 /** Each press takes back one thing, the nearest first. */
 function escape(t: KeyTargets): void {
   const { store } = t.app, s = store.state;
-  if (t.closeDetails()) return;
   if (s.zoom.length) store.set({ zoom: [] });
   else if (s.search) store.set({ search: '' });
   else if (s.selectTo > 0) store.set({ selectFrom: 0, selectTo: 0 });

@@ -66,7 +66,7 @@ class Page implements App {
     this.details = new DetailsPanel(this, () => this.choose(null));
     this.chart = new Chart(this, { label: 'Flame graph', onZoom: (zoom) => this.store.set({ zoom }) });
     this.legend = new Legend(this);
-    this.frameButtons = h('span', { class: 'actions', hidden: true },
+    this.frameButtons = h('span', { class: 'actions off' },
       button({ label: 'Details', key: 'o', run: () => this.selected && this.choose(this.selected) }),
       button({ label: '⋯', title: 'What can be done with the frame', key: 'm', run: (e) => this.selected && this.context(this.selected, (e as MouseEvent).clientX, (e as MouseEvent).clientY - 300) }));
     this.chartFoot = h('div', { class: 'foot' }, this.hoverText, this.frameButtons, this.legend.el);
@@ -177,9 +177,11 @@ class Page implements App {
     const s = this.store.state;
     if (this.current?.chart) {
       this.chart.set(l, s.icicle);
+      this.legend.el.hidden = this.session.diff;
       this.legend.update(l);
     }
     this.current?.update(l);
+    this.details.update();
     this.toolbar.update(l);
     if (!this.hovered && !this.selected) this.whole(l);
   }
@@ -245,7 +247,7 @@ class Page implements App {
 
   select(c: Chosen | null): void {
     this.selected = c;
-    this.frameButtons.hidden = !c?.frame.key;
+    this.frameButtons.classList.toggle('off', !c?.frame.key);
     // Details that are open follow; a press alone does not open them, because it zooms.
     if (c && this.details.chosen) this.details.show(c);
     if (!this.hovered) this.tell(c);

@@ -209,7 +209,7 @@ export class Session {
   whole(layout: Layout | null = this.shown): string {
     const s = this.store.state;
     const service = s.service || this.summary?.service || (this.file ? '' : 'all services');
-    const w = layout && layout.from && layout.to ? { from: layout.from, to: layout.to } : this.window();
+    const w = this.window();
     const parts = [noun(this.kind, layout?.type.type ?? s.type) + (service ? ` of ${service}` : '')];
     if (this.narrowed) parts[0] += ' (filtered)';
     if (w) parts.push(span(w.from, w.to));

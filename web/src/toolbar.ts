@@ -69,7 +69,7 @@ export class Toolbar {
     setChoices(this.group, ['none', 'service', 'process', 'thread', 'module'].map((v) => ({ value: v, label: v === 'none' ? 'nothing' : v })), s.group);
     setChoices(this.order, [{ value: '', label: 'auto' }, { value: 'name', label: 'name' }, { value: 'value', label: 'heaviest first' }], s.order);
     const types = this.session.summary?.types ?? [];
-    this.typeLabel.hidden = types.length < 2;
+    this.typeLabel.hidden = types.length < 2 || types.some((t) => !t.type);
     setChoices(this.type, types.map((t, i) => ({ value: i === this.session.summary?.default ? '' : t.type, label: t.type.replaceAll('_', ' ') })), s.type);
     for (const [key, b] of this.buttons) press(b, s[key]);
     this.buttons.get('noIdle')!.hidden = !/off_cpu|wall/.test(this.session.kind) && !s.noIdle;

@@ -65,7 +65,7 @@ export function change(now: number, base: number): string {
   if (now === 0) return 'gone';
   const p = 100 * (now - base) / base;
   if (p >= 999.5) return '×' + digits(now / base);
-  return (p > 0 ? '+' : p < 0 ? '−' : '') + trim(Math.abs(p).toFixed(Math.abs(p) < 10 ? 1 : 0)) + ' %';
+  return (p > 0 ? '+' : p < 0 ? '−' : '') + trim(Math.abs(p).toFixed(Math.abs(p) < 10 || p < -99 ? 1 : 0)) + ' %';
 }
 
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });

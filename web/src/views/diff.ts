@@ -51,6 +51,7 @@ export class DiffPanel implements Panel {
     setChoices(this.normal, [{ value: 'time', label: 'time' }, { value: 'total', label: 'total' }, { value: 'none', label: '(as measured)' }], s.diff);
     press(this.elided, s.elided);
     if (!session.file) this.sidesOf(s);
+    this.file.hidden = !session.file;
     setText(this.file, session.file && session.summary?.base ? `${session.summary.title || 'now'} compared with ${session.summary.base.title || 'the base'}` : '');
     fill(this.colours, ...diffLegend(this.app.dark()));
     if (!layout || !session.diff) return setText(this.sum, '');

@@ -54,7 +54,9 @@ export class HeatmapPanel implements Panel {
     const sequence = ++this.sequence, view = session.view();
     // The map is of all the time that is known, whatever part of it is chosen.
     view.filter = { ...view.filter, from: undefined, to: undefined };
-    engine.heatmap(view, 0, 0, 1000).then((m) => {
+    // A minute at least, so that the first seconds of a stream are not as wide as the page.
+    const live = session.live ? layout.live : undefined;
+    engine.heatmap(view, live ? Math.min(live.from, live.to - 60_000) : 0, live?.to ?? 0, 1000).then((m) => {
       if (sequence !== this.sequence) return;
       this.map = m;
       this.paint();

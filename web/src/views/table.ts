@@ -32,6 +32,7 @@ export class TablePanel implements Panel {
   private head = h('div', { role: 'row' });
   private foot = h('div', { class: 'foot' });
   private table: Table | null = null;
+  private most = 1; // the longest bar
   private sequence = 0;
 
   constructor(private app: App, private diff: boolean) {
@@ -54,6 +55,8 @@ export class TablePanel implements Panel {
       this.table = t;
       this.columns();
       const rows = this.app.store.state.search ? t.rows.filter((r) => r.matched) : t.rows;
+      const weight = (r: Row) => (this.diff ? Math.abs(r.total - (r.baseTotal ?? 0)) : sort === 'total' ? r.total : r.self);
+      this.most = rows.reduce((m, r) => Math.max(m, weight(r)), 0) || 1;
       this.list.set(rows);
       fill(this.foot, h('span', {}, `${rows.length} of ${t.functions} functions`), h('span', { class: 'muted' }, 'Percentages are of ' + this.app.session.whole(layout)));
     }, () => undefined);
@@ -80,11 +83,10 @@ export class TablePanel implements Panel {
     const number = (text: string, c = '') => h('div', { class: 'num ' + c }, text);
     if (!this.diff) {
       const share = this.app.store.state.sort === 'total' ? r.total : r.self;
-      return [fn, meter(share / (t.whole || 1)), number(value(r.self, unit)), number(percent(r.self, t.whole), 'muted'), number(value(r.total, unit)), number(percent(r.total, t.whole), 'muted')];
+      return [fn, meter(share / this.most), number(value(r.self, unit)), number(percent(r.self, t.whole), 'muted'), number(value(r.total, unit)), number(percent(r.total, t.whole), 'muted')];
     }
     const base = r.baseTotal ?? 0, d = r.total - base, c = d > 0 ? 'more' : d < 0 ? 'less' : 'muted';
-    const top = Math.max(t.whole, t.baseWhole, 1);
-    return [fn, meter(Math.abs(d) / top, c), number(value(base, unit)), number(value(r.total, unit)), number((d > 0 ? '+' : '') + value(d, unit), c), number(change(r.total, base), c)];
+    return [fn, meter(Math.abs(d) / this.most, c), number(value(base, unit)), number(value(r.total, unit)), number((d > 0 ? '+' : '') + value(d, unit), c), number(change(r.total, base), c)];
   }
 
   private chosen(r: Row): Chosen {

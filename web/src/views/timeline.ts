@@ -17,7 +17,7 @@ export class TimelinePanel implements Panel {
   private lanes: Lane[] = [];
   private body = h('div');
   private note = h('div', { class: 'note', hidden: true });
-  private axis = h('div', { class: 'lane muted' });
+  private axis = h('div', { class: 'lane axis muted' });
   private hint = h('span', { class: 'muted' });
   private lanesOf = '';
   private loaded = 0;
@@ -73,8 +73,8 @@ export class TimelinePanel implements Panel {
       this.lanesOf = key;
       const list: [string, string][] = this.kinds().map((k) => [k.name, s.service]);
       if (!s.service) {
-        const services = await api.services({ kind: s.kind, from: api.seconds(range[0]), to: api.seconds(range[1]) }, abort.signal).catch(() => []);
-        for (const one of services.slice(0, mostServices)) list.push([s.kind, one.name]);
+        const services = await this.heaviest(range, abort.signal);
+        for (const one of services.slice(0, mostServices)) list.push([s.kind, one]);
         setText(this.hint, services.length > mostServices ? `${services.length - mostServices} more services: choose one above` : '');
       }
       if (abort.signal.aborted) return;
@@ -93,6 +93,16 @@ export class TimelinePanel implements Panel {
       }
     }
     this.draw();
+  }
+
+  /** Services, those first that have most of what is loaded. */
+  private async heaviest(range: [number, number], signal: AbortSignal): Promise<string[]> {
+    const { engine, session, store } = this.app;
+    const [known, lists] = await Promise.all([
+      api.services({ kind: store.state.kind, from: api.seconds(range[0]), to: api.seconds(range[1]) }, signal).catch(() => []),
+      engine.lists(session.view()).catch(() => null),
+    ]);
+    return [...new Set([...(lists?.services ?? []).map((i) => i.key), ...known.map((s) => s.name)])];
   }
 
   private noteOf(lane: Lane): string {
@@ -150,7 +160,6 @@ export class TimelinePanel implements Panel {
 
 function ticks(from: number, to: number): HTMLElement {
   const e = h('span', { class: 'scale' });
-  e.style.cssText = 'display:flex;justify-content:space-between;font-size:11px';
   for (let i = 0; i <= 4; i++) e.append(h('span', {}, clock(from + (to - from) * i / 4)));
   return e;
 }
