@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
 	"github.com/ebpfprof/ebpfprof/pkg/render"
 	"github.com/ebpfprof/ebpfprof/web"
 )
@@ -117,15 +118,18 @@ func (o *output) check() error {
 }
 
 // write writes p. times are when its samples were taken; nil: not known.
-func (o *output) write(p *pprof.Profile, times *render.Times, owner *account) error {
+func (o *output) write(p *pprof.Profile, times *profile.Times, owner *account) error {
 	opts := render.Options{Times: times, Page: web.SingleFile}
-	if o.format.Name == "html" || o.format.Name == "stacks" {
+	if o.showsTimes() {
 		opts.Title = o.title()
 	}
 	err := writeFile(o.path, owner, func(w io.Writer) error { return render.Write(w, o.format, p, opts) })
 	o.written = err == nil
 	return err
 }
+
+// showsTimes tells whether the format has a place for when samples were taken.
+func (o *output) showsTimes() bool { return o.format.Name == "html" || o.format.Name == "stacks" }
 
 // title names what the page shows.
 func (o *output) title() string {

@@ -112,6 +112,9 @@ func (r *recording) open() error {
 		r.sampler.Close()
 		return &exitError{exitUsage, err}
 	}
+	if slices.ContainsFunc(r.outputs, (*output).showsTimes) {
+		r.recorder.KeepTimes()
+	}
 	if r.unwindBudget > 0 {
 		r.recorder.Unwind(r.sampler, r.unwindBudget, r.unwindCache)
 	}
@@ -300,12 +303,14 @@ func (r *recording) counters() ([]loader.Counters, error) {
 func (r *recording) writeProfiles(duration time.Duration, counters []loader.Counters) ([]agent.Stacks, error) {
 	var failed error
 	all, stacks := r.recorder.Profile(r.started, duration, r.comments(counters, allEvents)...)
+	ofAll := r.recorder.Times()
 	for _, o := range r.outputs {
-		p := all
+		p, times := all, ofAll
 		if o.event != allEvents {
 			p = r.recorder.ProfileOf(o.event, r.started, duration, r.comments(counters, o.event)...)
+			times = r.recorder.Times()
 		}
-		failed = errors.Join(failed, o.write(p, nil, r.owner))
+		failed = errors.Join(failed, o.write(p, times, r.owner))
 	}
 	if r.push != nil {
 		for i := range r.events {

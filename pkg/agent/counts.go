@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	pprof "github.com/google/pprof/profile"
+
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
@@ -63,8 +65,8 @@ func stacksOf(keys []sampleKey) []uint32 {
 	return out
 }
 
-// enter adds the values of one sample to a builder. service "" is the thread's name.
-func (l *locator) enter(v *view, k sampleKey, kind Kind, st namedStack, service string, values ...int64) {
+// enter adds the values of one sample to a builder and returns the sample that has them. service "" is the thread's name.
+func (l *locator) enter(v *view, k sampleKey, kind Kind, st namedStack, service string, values ...int64) *pprof.Sample {
 	p := v.processes[k.process]
 	labels := profile.Labels{
 		Comm: v.comms[k.comm], PID: int64(p.pid), TID: int64(k.tid),
@@ -76,5 +78,5 @@ func (l *locator) enter(v *view, k sampleKey, kind Kind, st namedStack, service 
 	if labels.Service == "" {
 		labels.Service = labels.Comm
 	}
-	l.b.Sample(l.locations(st), labels, values...)
+	return l.b.Sample(l.locations(st), labels, values...)
 }

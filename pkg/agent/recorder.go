@@ -31,6 +31,9 @@ type Recorder struct {
 	guessed []uint64      // by kind
 	first   time.Duration // of the first sample, CLOCK_MONOTONIC
 	onTick  func()
+
+	moments *moments // nil: times are not kept
+	times   *profile.Times
 }
 
 // NewRecorder returns a recorder for samples of some kinds, those of the sampler's events
@@ -69,11 +72,20 @@ func (r *Recorder) Sample(s *loader.Sample) {
 		r.first = s.Time
 	}
 	r.counts[key] = c
+	if r.moments != nil {
+		r.moments.add(key, s.Time, count{samples: 1, events: 1, weight: s.Weight})
+	}
 	r.samples++
 	if s.Guessed {
 		r.guessed[s.Event]++
 	}
 }
+
+// KeepTimes makes the recorder keep when samples were taken, for Times. It is called before the first sample.
+func (r *Recorder) KeepTimes() { r.moments = &moments{} }
+
+// Times returns when the samples of the last Profile were taken; nil without KeepTimes.
+func (r *Recorder) Times() *profile.Times { return r.times }
 
 // Unwind makes the recorder compile the unwind tables of every object that stacks touch, up to budget bytes of kernel
 // memory. Tables are kept in cacheDir, unless it is "".
@@ -144,6 +156,7 @@ func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration
 	}
 	values := make([]int64, 1+to-from)
 	var buf []*place
+	samples := make(map[sampleKey]*pprof.Sample)
 	for _, key := range keys {
 		c := r.counts[key]
 		st := v.read(key.stack, v.gen.places, buf)
@@ -153,7 +166,13 @@ func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration
 		clear(values)
 		values[0], values[1+kind-from] = int64(c.events), r.kinds[kind].value(c)
 		sums[kind].Value += values[1+kind-from]
-		l.enter(v, key, r.kinds[kind], st, v.processes[key.process].service, values...)
+		sample := l.enter(v, key, r.kinds[kind], st, v.processes[key.process].service, values...)
+		if r.moments != nil && kind == from { // the profile shows that kind first
+			samples[key] = sample
+		}
+	}
+	if r.moments != nil {
+		r.times = r.moments.times(samples, r.kinds[from])
 	}
 	return b.Profile(), sums
 }

@@ -143,8 +143,9 @@ func (b *Builder) Marker(name string) *profile.Location {
 }
 
 // Sample adds values, one per sample type, to the stack locs (leaf first) with
-// these labels. Locations must come from this Builder; locs is copied.
-func (b *Builder) Sample(locs []*profile.Location, labels Labels, values ...int64) {
+// these labels. Locations must come from this Builder; locs is copied. It returns
+// the sample of the profile that has them, which is not to be changed.
+func (b *Builder) Sample(locs []*profile.Location, labels Labels, values ...int64) *profile.Sample {
 	set := b.labelSet(labels)
 	b.scratch = binary.AppendUvarint(b.scratch[:0], set.order)
 	for _, l := range locs {
@@ -158,7 +159,7 @@ func (b *Builder) Sample(locs []*profile.Location, labels Labels, values ...int6
 	for i := last; i >= 0; i = b.samples[i].prev {
 		if s := b.samples[i]; s.labels == set && slices.Equal(s.sample.Location, locs) {
 			addValues(s.sample.Value, values)
-			return
+			return s.sample
 		}
 	}
 	s := &profile.Sample{
@@ -170,6 +171,7 @@ func (b *Builder) Sample(locs []*profile.Location, labels Labels, values ...int6
 	addValues(s.Value, values)
 	b.heads[hash] = int32(len(b.samples))
 	b.samples = append(b.samples, builtSample{sample: s, labels: set, prev: last})
+	return s
 }
 
 func addValues(sum, values []int64) {

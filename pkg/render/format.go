@@ -43,10 +43,10 @@ var formats = [...]F{
 
 // Options adjust an output. The zero value works.
 type Options struct {
-	Title string // of graphs; "" derives one from the sample type
-	Value string // sample type to show where a format shows one; "" is the profile's default
-	Rows  int    // functions in a table: 0 means 500, negative means all
-	Times *Times // of the profile's samples, where a format shows them; nil: not known
+	Title string      // of graphs; "" derives one from the sample type
+	Value string      // sample type to show where a format shows one; "" is the profile's default
+	Rows  int         // functions in a table: 0 means 500, negative means all
+	Times *prof.Times // of the profile's samples, where a format shows them; nil: not known
 	// Base is what the profile is compared with; nil: nothing. Only html shows it; for others see Difference.
 	Base *profile.Profile
 	// Page writes a page around documents, which are what the function writes. Only html needs it, which fails without:

@@ -31,9 +31,9 @@ type StacksOptions struct {
 	Value   string // sample type to show first; "" is the profile's default
 	// From and To are the time that was asked for; zero: as the profile says.
 	From, To time.Time
-	Covered  *Coverage // nil: as the profile says
-	Nodes    int       // in the call tree, besides those that say what was folded; 0: DefaultNodes
-	Times    *Times    // nil: the document has no heatmap
+	Covered  *Coverage   // nil: as the profile says
+	Nodes    int         // in the call tree, besides those that say what was folded; 0: DefaultNodes
+	Times    *prof.Times // nil: the document has no heatmap
 }
 
 // Coverage says what a profile that was put together is really of.
@@ -42,21 +42,6 @@ type Coverage struct {
 	Windows int     `json:"windows"`
 	Lost    uint64  `json:"lost"`    // events of all services in that time that are in no profile
 	Skipped int     `json:"skipped"` // windows that could not be read
-}
-
-// Times tell when the samples of a profile were taken.
-type Times struct {
-	Base   time.Time // start of bucket 0
-	Bucket time.Duration
-	Of     map[*profile.Sample][]TimeCount
-	// Left counts events that are in the profile but have no time, as there was no room for more.
-	Left int64
-}
-
-// A TimeCount is a part of a sample's default value.
-type TimeCount struct {
-	Bucket int32
-	Value  int64
 }
 
 // Stacks writes p as the document that the page shows: stacks as a prefix tree, threads, labels, and values in columns.

@@ -272,9 +272,9 @@ func TestStacksFold(t *testing.T) {
 func TestStacksTimes(t *testing.T) {
 	p := manyStacks()
 	base := time.UnixMilli(1_700_000_000_000)
-	times := &Times{Base: base, Bucket: 20 * time.Millisecond, Of: map[*profile.Sample][]TimeCount{}, Left: 2}
+	times := &prof.Times{Base: base, Bucket: 20 * time.Millisecond, Of: map[*profile.Sample][]prof.TimeCount{}, Left: 2}
 	for i, s := range p.Sample {
-		times.Of[s] = []TimeCount{{int32(300 - i), s.Value[0] - 1}, {5, 1}}
+		times.Of[s] = []prof.TimeCount{{Bucket: int32(300 - i), Value: s.Value[0] - 1}, {Bucket: 5, Value: 1}}
 	}
 	for _, limit := range []int{0, 25} {
 		d := stacksOf(t, p, StacksOptions{Value: "alloc_space", Times: times, Nodes: limit})
