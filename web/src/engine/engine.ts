@@ -29,6 +29,7 @@ export class Engine {
     this.worker = new Worker(script);
     this.worker.onmessage = (e: MessageEvent<Answer>) => this.answer(e.data);
     this.worker.onerror = (e) => this.fail(e.message || 'the worker cannot be started');
+    this.worker.postMessage({ id: 0, op: 'warm', args: [] });
   }
 
   close(): void {

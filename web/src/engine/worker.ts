@@ -2,6 +2,7 @@ import { details, heatmap, lists, table } from './answers.ts';
 import { Core } from './core.ts';
 import * as exports from './exports.ts';
 import { guarded, matches } from './search.ts';
+import { warm } from './warm.ts';
 import type { Layout, Sort, Source, View } from './types.ts';
 
 interface Question { id: number; op: string; args: unknown[] }
@@ -15,6 +16,7 @@ const scope = self as unknown as Scope;
 const core = new Core(typeof Worker === 'undefined' ? async (p, names) => matches(p, names) : guarded(scope.location.href));
 
 const answers: Record<string, (...args: never[]) => unknown> = {
+  warm,
   load: (source: Source, base?: Source) => core.load(source, base),
   clear: () => core.clear(),
   append: (message: unknown) => core.append(message),
