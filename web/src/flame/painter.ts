@@ -101,7 +101,9 @@ export class Painter {
         continue;
       }
       // Narrower than a pixel: one of those that share it stands for all, if any of them covers enough of it to be seen.
-      const next = gallop(x, e + 1, end, seen.from + (Math.floor(a) + 1) / scale);
+      let next = gallop(x, e + 1, end, seen.from + (Math.floor(a) + 1) / scale);
+      // The last of them may reach far beyond the pixel: it is drawn by itself.
+      if (next - 1 > e && Math.round((x[next - 1]! + w[next - 1]! - seen.from) * scale) > Math.round((x[next - 1]! - seen.from) * scale)) next--;
       const covered = (x[next - 1]! + w[next - 1]! - x[e]!) * scale;
       if (covered > 0.4 && Math.floor(a) >= 0) pixels[Math.floor(a)] = this.colour(l, e, palette, o, above);
       e = next;
