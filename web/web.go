@@ -31,7 +31,7 @@ import (
 //go:embed dist
 var dist embed.FS
 
-// DataMark stands in the page as a file where the documents belong.
+// DataMark stands in the page as a file where the documents belong: its first occurrence, as the script has it, too.
 const DataMark = "@ebpfprof-documents@"
 
 // Marks in index.html, and the element that is replaced by a title.
