@@ -10,6 +10,7 @@ export class Brush {
 
   constructor(private el: HTMLElement, private o: BrushOptions) {
     el.tabIndex = 0;
+    this.tell();
     el.addEventListener('pointerdown', (e) => {
       if (e.button !== 0) return;
       this.down = true;
@@ -33,6 +34,8 @@ export class Brush {
 
   private order(a: number, b: number): [number, number] { return a < b ? [a, b] : [b, a]; }
 
+  private tell(): void { this.el.setAttribute('aria-valuenow', String(Math.round(this.cursor * 100))); }
+
   /** Arrows move the end, with Shift they widen the span, Enter takes it. */
   private key(e: KeyboardEvent): void {
     const step = 1 / Math.max(1, this.o.steps());
@@ -40,6 +43,7 @@ export class Brush {
     if (by) {
       this.cursor = Math.max(0, Math.min(1, this.cursor + by));
       if (!e.shiftKey) this.anchor = Math.max(0, this.cursor - step);
+      this.tell();
       this.o.change(...this.order(this.anchor, this.cursor));
     } else if (e.key === 'Enter') this.o.done(...this.order(this.anchor, this.cursor));
     else return;

@@ -63,13 +63,13 @@ export class DetailsPanel {
     const row = (left: Node, right: string) => h('li', {}, left, h('span', { class: 'num muted' }, right));
     const out: HTMLElement[] = [];
     if (d.lines.length > 1 || (d.lines[0]?.file && d.lines[0].line)) {
-      out.push(h('h3', {}, 'Lines'), h('ol', {}, ...d.lines.map((l) => row(nameText(`${l.file.split('/').pop()}:${l.line}`, 40), `${value(l.total, c.unit)} · self ${value(l.self, c.unit)}`))));
+      out.push(h('h3', {}, 'Lines'), h('ol', { tabindex: 0 }, ...d.lines.map((l) => row(nameText(`${l.file.split('/').pop()}:${l.line}`, 40), `${value(l.total, c.unit)} · self ${value(l.self, c.unit)}`))));
     }
     if (d.threads.length > 0) {
-      out.push(h('h3', {}, 'Threads'), h('ol', {}, ...d.threads.map((t) => row(h('span', {}, nameText(t.name, 40), ' ', h('bdi', { class: 'muted' }, visible(t.detail.slice(0, 80)))), `${percent(t.value, d.total)} of it`))));
+      out.push(h('h3', {}, 'Threads'), h('ol', { tabindex: 0 }, ...d.threads.map((t) => row(h('span', {}, nameText(t.name, 40), ' ', h('bdi', { class: 'muted' }, visible(t.detail.slice(0, 80)))), `${percent(t.value, d.total)} of it`))));
     }
     const { store } = this.app;
-    out.push(h('h3', {}, store.state.inverted ? 'From the leaf' : 'Call path'), h('ol', {}, ...d.path.map((f, i) => h('li', {},
+    out.push(h('h3', {}, store.state.inverted ? 'From the leaf' : 'Call path'), h('ol', { tabindex: 0 }, ...d.path.map((f, i) => h('li', {},
       h('button', { type: 'button', title: 'Zoom to it', onclick: () => store.set({ zoom: d.path.slice(0, i + 1).map((x) => x.key) }) }, nameText(f.name, 80))))));
     return out;
   }

@@ -14,7 +14,7 @@ import { installKeys } from './keys.ts';
 import { menu } from './popup.ts';
 import { comparison } from './ranges.ts';
 import { Session } from './session.ts';
-import { Store, type State, type ViewName } from './state.ts';
+import { sourceKeys, Store, type State, type ViewName } from './state.ts';
 import { Theme } from './theme.ts';
 import { Toolbar, viewLabels } from './toolbar.ts';
 import { change, percent, value } from './units.ts';
@@ -126,6 +126,8 @@ class Page implements App {
   private changed(s: State, changed: Set<keyof State>): void {
     if (changed.has('view')) announce(viewLabels[s.view]);
     if (changed.has('view')) { this.selected = null; this.hover(null); }
+    // What was told of a function without its place cannot be asked anew.
+    if (this.details.chosen?.path === null && sourceKeys.some((k) => changed.has(k))) this.choose(null);
     this.header.setServices(this.services);
     if (this.kinds.length) this.header.setKinds(this.kinds);
     this.refresh();

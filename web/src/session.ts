@@ -197,9 +197,8 @@ export class Session {
       filter: {
         threads: some(s.threads), processes: some(s.processes), services: some(services), modules: some(s.modules), labels: some(s.labels),
         hideLabels: s.noIdle ? ['idle=true'] : undefined, complete: s.complete || undefined, ...limits,
-        ...(s.hiddenKinds.length ? { hideKinds: s.hiddenKinds } : {}),
       },
-      focus: s.focus, focusRoot: s.focusRoot, hide: s.hide, collapseRecursion: s.collapse, foldModules: s.fold, group: s.group,
+      focus: s.focus, focusRoot: s.focusRoot, hide: [...s.hide, ...s.hiddenKinds.map((k) => '~' + k)], collapseRecursion: s.collapse, foldModules: s.fold, group: s.group,
       order: s.order || (this.live && !this.paused ? 'name' : 'value'), inverted: s.inverted,
       diff: this.diff ? s.diff : 'off', elided: s.elided, search: s.search, searchRegexp: s.regexp,
     };

@@ -1,6 +1,6 @@
 import type { Model } from './model.ts';
 import type { Found } from './tree.ts';
-import type { View } from './types.ts';
+import { kinds, type View } from './types.ts';
 
 /** How long a regular expression may take over all names. */
 const patience = 1000;
@@ -36,6 +36,7 @@ export class Searcher {
 
   private async pattern(model: Model, pattern: string, modules = false): Promise<Uint8Array> {
     if (pattern.startsWith('=') && !modules) return this.grow(model, `k${pattern}`, (f) => model.key(f) === pattern.slice(1));
+    if (pattern.startsWith('~') && !modules) return this.grow(model, `c${pattern}`, (f) => kinds[model.kindOfFunction(f)] === pattern.slice(1));
     try {
       new RegExp(pattern, 'iu');
     } catch (e) {

@@ -32,7 +32,7 @@ export interface View {
   type: number; // which sample type
   root: string[]; // keys of frames from the root: what is zoomed to; [] is all
   filter: Filter;
-  // A pattern is a regular expression that is sought in names, or "=" and the key of one frame.
+  // A pattern is a regular expression that is sought in names, "=" and the key of one frame, or "~" and a kind of frames.
   focus: string[]; // only stacks in which each of these is found
   focusRoot: boolean; // draw from the outermost frame of the last focus on
   hide: string[]; // frames that are taken out; what they call becomes their caller's
