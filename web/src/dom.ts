@@ -92,11 +92,10 @@ export function setChoices(select: HTMLSelectElement, choices: Choice[], value: 
   if (select.value !== value) select.value = value;
 }
 
-/** An element that tells a screen reader what changed. */
-const region = h('div', { class: 'sr', role: 'status', 'aria-live': 'polite' });
-
+/** Tells a screen reader what changed. */
 export function announce(text: string): void {
-  if (!region.isConnected) document.body.append(region);
+  let region = document.getElementById('announced');
+  if (!region) document.body.append(region = h('div', { id: 'announced', class: 'sr', role: 'status', 'aria-live': 'polite' }));
   setText(region, text);
 }
 

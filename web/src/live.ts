@@ -12,8 +12,6 @@ export type LiveState =
   | { is: 'broken'; error: string; retryAt: number }
   | { is: 'refused'; error: string };
 
-/** How much of the past the stream begins with, so that a page just opened is not empty. */
-const replay = 'now-5m';
 /** A line is a quarter of a second of samples. What is longer is not of this stream. */
 const longestLine = 64 << 20;
 /** Heartbeats come every five seconds; after this long without a byte the connection is dead. */
@@ -27,7 +25,7 @@ export class LiveClient {
   private query: { kind: string } = { kind: '' };
   state: LiveState = { is: 'off' };
 
-  constructor(private o: { message(m: LiveMessage): void; open(): void; change(s: LiveState): void }) {}
+  constructor(private o: { since(): string; message(m: LiveMessage): void; open(): void; change(s: LiveState): void }) {}
 
   start(kind: string): void {
     this.stop();
@@ -77,7 +75,7 @@ export class LiveClient {
   /** An older daemon knows no `since`: then the stream begins now. */
   private async connect(signal: AbortSignal): Promise<Response> {
     try {
-      return await request(address('live', { ...this.query, since: replay }), signal);
+      return await request(address('live', { ...this.query, since: this.o.since() }), signal);
     } catch (e) {
       if (!(e instanceof APIError) || e.parameter !== 'since') throw e;
       return request(address('live', this.query), signal);

@@ -32,7 +32,7 @@ export class Session {
   private listeners: ((what: 'data' | 'meta') => void)[] = [];
 
   constructor(readonly engine: Engine, readonly store: Store, readonly file: boolean) {
-    this.client = new LiveClient({ message: (m) => this.message(m), open: () => void engine.append({ type: 'reset' }), change: () => this.emit('meta') });
+    this.client = new LiveClient({ since: () => this.since(), message: (m) => this.message(m), open: () => void engine.append({ type: 'reset' }), change: () => this.emit('meta') });
     store.onChange((s, changed) => this.changed(s, changed));
     if (!file) setInterval(() => this.tick(), 1000);
   }
@@ -120,6 +120,11 @@ export class Session {
   /** The stream has all services, so another one needs no other stream; the base matters only where it is compared. */
   private sameSource(key: keyof State): boolean {
     return (key === 'service' && this.live) || (key.startsWith('base') && this.store.state.view !== 'diff');
+  }
+
+  /** From when on a stream is wanted: a first one with some of the past, so that the page is not empty; a next one with what was missed. */
+  private since(): string {
+    return this.liveEnd ? api.seconds(this.liveEnd) : `now-${held / 1000}s`;
   }
 
   private message(m: LiveMessage): void {
