@@ -4,6 +4,7 @@ import * as api from '../api.ts';
 import type { App, Panel } from '../app.ts';
 import { Brush } from '../brush.ts';
 import { announce, button, colour, fill, fit, h, nameText, setText } from '../dom.ts';
+import type { Layout } from '../engine/engine.ts';
 import { isLive } from '../state.ts';
 import { clock, kindLabel, span, value } from '../units.ts';
 
@@ -21,6 +22,7 @@ export class TimelinePanel implements Panel {
   private hint = h('span', { class: 'muted' });
   private lanesOf = '';
   private loaded = 0;
+  private opened = 0;
   private abort: AbortController | null = null;
   private marked: [number, number] | null = null; // Unix ms
   private range: [number, number] = [0, 0];
@@ -32,7 +34,7 @@ export class TimelinePanel implements Panel {
     new ResizeObserver(() => this.draw()).observe(this.el);
   }
 
-  update(): void {
+  update(layout: Layout | null): void {
     if (this.app.session.file) {
       this.note.hidden = false;
       this.el.replaceChildren(this.note);
@@ -42,11 +44,14 @@ export class TimelinePanel implements Panel {
     const s = this.app.store.state;
     const key = [s.kind, s.service, this.kinds().map((k) => k.name)].join('|');
     const stale = Date.now() - this.loaded > every && isLive(s);
-    if (key !== this.lanesOf || stale || this.outside()) void this.load(key);
+    this.opened ||= Date.now();
+    // The first samples of a stream tell which services are the heaviest; but not for ever is there one.
+    const ready = (layout && layout.whole > 0) || Date.now() - this.opened > 2500;
+    if (ready && (key !== this.lanesOf || stale || this.outside())) void this.load(key);
     this.draw();
   }
 
-  leave(): void { this.abort?.abort(); this.abort = null; this.loaded = 0; }
+  leave(): void { this.abort?.abort(); this.abort = null; this.loaded = this.opened = 0; }
 
   /** Whether what is shown elsewhere is not within the lanes. */
   private outside(): boolean {
