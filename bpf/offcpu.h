@@ -315,6 +315,7 @@ static __always_inline void end_thread(struct prof_scratch *s, struct prof_threa
 {
 	u32 pid = prev->pid;
 
+	t->ended = 1;
 	if (t->verdict == VERDICT_YES)
 		fold(s, t, prev);
 	if (!config.task_storage)
@@ -407,11 +408,15 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(offcpu_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct prof_counters *c = counter(config.offcpu_event);
+	u32 pid = child->pid;
 	struct prof_thread *t;
 
 	/* target_fork, attached before, has entered the child of a target. */
 	if (child->flags & PF_KTHREAD || !may_be_target(child))
 		return 0;
+	/* The number's last thread may have left its entry: deleting fails while the map is in use. */
+	if (!config.task_storage)
+		bpf_map_delete_elem(&thread_hash, &pid);
 	t = thread_of(child, true);
 	if (!t) {
 		if (c)

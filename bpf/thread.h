@@ -18,7 +18,8 @@ struct prof_thread {
 	u8 doing; /* enum prof_doing */
 	u8 verdict; /* enum verdict */
 	u8 known; /* verdict is set */
-	u8 pad[5];
+	u8 ended; /* its times are its process's */
+	u8 pad[4];
 };
 
 struct {
@@ -28,7 +29,7 @@ struct {
 	__type(value, struct prof_thread);
 } threads SEC(".maps");
 
-/* Where tracing programs have no task storage, before 5.12: by thread number. */
+/* Where tracing programs have no task storage that serves, before 6.2: by thread number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);

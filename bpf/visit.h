@@ -32,9 +32,10 @@ static __always_inline void take_up(struct prof_thread *t, struct task_struct *t
 	u32 state = state_of(task), doing;
 	u64 delay = run_delay(task);
 
-	if (task->on_cpu)
+	/* Both were int until 7.x, where they are bytes: this reads what is there. */
+	if (BPF_CORE_READ_BITFIELD(task, on_cpu))
 		doing = PROF_DOING_RUN;
-	else if (task->on_rq)
+	else if (BPF_CORE_READ_BITFIELD(task, on_rq))
 		doing = PROF_DOING_RUNQUEUE;
 	else
 		doing = doing_of(task, state);
@@ -150,8 +151,8 @@ int offcpu_visit(struct bpf_iter__task *ctx)
 		return 0;
 	now = bpf_core_field_exists(task->se.cfs_rq) ? BPF_CORE_READ(self, se.cfs_rq, rq, clock)
 						     : bpf_ktime_get_ns();
-	t = thread_of(task, true);
-	if (!t)
+	t = thread_of(task, !task->exit_state);
+	if (!t || t->ended) /* a zombie */
 		return 0;
 	if (!t->since)
 		take_up(t, task, now);

@@ -258,6 +258,7 @@ struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	unsigned int in_iowait : 1;
+	int exit_state;
 	void *stack;
 	u32 flags;
 	struct mm_struct *mm;

@@ -8,7 +8,8 @@ import (
 )
 
 // Reasons of samples that were lost: the ring had no room for them; of the event off-cpu, the thread woke while its stack was
-// read; the stack is to be walked when the thread goes on, which it has not yet; the stack was sent when the wait began,
+// read; the stack was to be walked when the thread goes on, which it had not
+// when sampling ended; the stack was sent when the wait began,
 // and had no room in memory.
 const (
 	LostRingFull = "ring_full"
@@ -84,7 +85,12 @@ func (s *Sampler) offCPUCounters() (Counters, error) {
 			returned += perCPU[i].Returned
 		}
 	}
-	c.Lost[LostPending] = deferred - min(returned, deferred)
+	// A walk that is due is no loss before sampling has ended, and no event either: both only grow.
+	if pending := deferred - min(returned, deferred); s.offcpu.ended.Load() {
+		c.Lost[LostPending] = pending
+	} else {
+		c.Fired -= min(pending, c.Fired)
+	}
 	unpaired := s.unpaired.Load()
 	c.Samples -= unpaired
 	c.Lost[LostUnpaired] = unpaired

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -23,9 +24,12 @@ type OffCPU struct {
 	Visit time.Duration
 	// Early makes stacks be walked when waits begin, as on kernels before 6.18, although they could be deferred.
 	Early bool
-	// Hashed keeps threads in a hash map, as on kernels before 5.12.
+	// Hashed keeps threads in a hash map, as on kernels before 6.2.
 	Hashed bool
-	event  int // its number
+	// Visited is told the totals of each visit and each reading, one after the other; nil: nobody. They are not to be
+	// changed, and the Sampler is not to be called from there.
+	Visited func(*OffCPUTotals)
+	event   int // its number
 }
 
 // DefaultOffCPUVisit is OffCPU.Visit's default.
@@ -40,7 +44,7 @@ const (
 	deepsEach    = 4 // PROF_DEEPS
 	maxProcesses = 4096
 	maxWorks     = 1024
-	maxHashed    = 32768 // threads at once where there is no task storage
+	maxHashed    = 32768 // threads at once where task storage does not serve
 	gapSteps     = 1024  // GAP_STEPS
 	beginReadAt  = "read_asleep"
 )
@@ -50,8 +54,9 @@ type offCPUPlan struct {
 	storage, deferred, stateArg, asleep bool
 }
 
-// planOffCPU asks the kernel's types. A kernel from 5.11 to 5.12 names task storage but refuses it to our programs, which
-// shows when they are loaded.
+// planOffCPU asks the kernel's types. Task storage is there since 5.11, but until 6.2 a look-up fails on a CPU that is at
+// another entry (4279adb094a1), and a switch that finds no entry would leave its thread in the state before. bpf_task_from_pid
+// is of 6.2, too.
 func planOffCPU(o OffCPU) (offCPUPlan, error) {
 	spec, err := btf.LoadKernelSpec()
 	if err != nil {
@@ -62,7 +67,7 @@ func planOffCPU(o OffCPU) (offCPUPlan, error) {
 		return spec.TypeByName(name, &f) == nil
 	}
 	p := offCPUPlan{
-		storage:  hasHelper(spec, "BPF_FUNC_task_storage_get") && !o.Hashed,
+		storage:  has("bpf_task_from_pid") && !o.Hashed,
 		asleep:   has("bpf_task_from_pid") && hasHelper(spec, "BPF_FUNC_copy_from_user_task"),
 		stateArg: switchTellsState(spec),
 	}
@@ -182,7 +187,8 @@ type offCPU struct {
 	iter  *link.Iter
 	gone  map[bpfProfProcessKey]bool // not alive when last visited
 	last  OffCPUTotals
-	ended bool
+
+	ended atomic.Bool // written under mu
 }
 
 // start attaches the programs. Threads are taken up last: attaching can take a tenth of a second on a busy machine, and a
@@ -233,7 +239,7 @@ func (o *offCPU) stop() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ended = true
+	o.ended.Store(true)
 	for _, h := range o.hooks {
 		h.Close()
 	}

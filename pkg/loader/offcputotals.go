@@ -139,7 +139,7 @@ const rowBytes = int(unsafe.Sizeof(bpfProfThreadRow{}))
 func (o *offCPU) visit(samples bool) (OffCPUTotals, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ended || o.iter == nil {
+	if o.ended.Load() || o.iter == nil {
 		return o.last, nil
 	}
 	var flag uint32
@@ -150,12 +150,15 @@ func (o *offCPU) visit(samples bool) (OffCPUTotals, error) {
 		return OffCPUTotals{}, fmt.Errorf("prepare the visit of threads: %w", err)
 	}
 	var t OffCPUTotals
+	// Those that ended first: a thread that ends meanwhile is missed once, not counted twice.
+	ended, err := readProcesses(o.coll.Maps[bpfMapProcesses])
+	if err != nil {
+		return OffCPUTotals{}, fmt.Errorf("read times of ended threads: %w", err)
+	}
 	if err := o.readThreads(&t); err != nil {
 		return OffCPUTotals{}, err
 	}
-	if err := o.readProcesses(&t); err != nil {
-		return OffCPUTotals{}, err
-	}
+	o.addEnded(&t, ended)
 	for _, event := range []uint32{uint32(o.event), maxEvents} {
 		var perCPU []bpfProfCounters
 		if err := o.coll.Maps[bpfMapCounters].Lookup(event, &perCPU); err != nil {
@@ -167,6 +170,9 @@ func (o *offCPU) visit(samples bool) (OffCPUTotals, error) {
 		}
 	}
 	o.last = t
+	if o.options.Visited != nil {
+		o.options.Visited(&o.last)
+	}
 	return t, nil
 }
 
@@ -216,48 +222,48 @@ func decodeTimes(p *bpfProfTimes) Times {
 	return t
 }
 
-// readProcesses reads the times of threads that ended, and deletes those of processes that had gone before already: no
+// addEnded adds the times of threads that had ended, and deletes those of processes that had gone the last time already: no
 // thread of theirs can add to them.
-func (o *offCPU) readProcesses(t *OffCPUTotals) error {
+func (o *offCPU) addEnded(t *OffCPUTotals, ended []endedProcess) {
 	alive := make(map[bpfProfProcessKey]bool, len(t.Threads))
 	for i := range t.Threads {
 		alive[bpfProfProcessKey{StartNs: t.Threads[i].StartNs, Tgid: uint32(t.Threads[i].PID)}] = true
 	}
-	m := o.coll.Maps[bpfMapProcesses]
 	gone := map[bpfProfProcessKey]bool{}
-	add := func(k bpfProfProcessKey, v *bpfProfTimes) {
-		t.Ended = append(t.Ended, ProcessTimes{PID: int(k.Tgid), StartNs: k.StartNs, Times: decodeTimes(v)})
-		if alive[k] {
-			return
-		}
-		if !o.gone[k] {
+	for i := range ended {
+		k := ended[i].key
+		t.Ended = append(t.Ended, ProcessTimes{PID: int(k.Tgid), StartNs: k.StartNs, Times: decodeTimes(&ended[i].times)})
+		switch {
+		case alive[k]:
+		case !o.gone[k]:
 			gone[k] = true
-			return
+		default:
+			_ = o.coll.Maps[bpfMapProcesses].Delete(&k) // fails if it is gone, which serves as well
 		}
-		_ = m.Delete(&k) // fails if it is gone, which serves as well
-	}
-	if err := eachProcess(m, add); err != nil {
-		return fmt.Errorf("read times of ended threads: %w", err)
 	}
 	o.gone = gone
-	return nil
 }
 
-// eachProcess reads the map in batches (5.6).
-func eachProcess(m *ebpf.Map, add func(bpfProfProcessKey, *bpfProfTimes)) error {
+type endedProcess struct {
+	key   bpfProfProcessKey
+	times bpfProfTimes
+}
+
+// readProcesses reads the map in batches (5.6).
+func readProcesses(m *ebpf.Map) (all []endedProcess, err error) {
 	const batch = 256
 	keys, values := make([]bpfProfProcessKey, batch), make([]bpfProfTimes, batch)
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := m.BatchLookup(&cursor, keys, values, nil)
 		for i := range n {
-			add(keys[i], &values[i])
+			all = append(all, endedProcess{keys[i], values[i]})
 		}
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
-			return nil
+			return all, nil
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

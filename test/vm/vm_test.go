@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ebpfprof/ebpfprof/test/vm"
 	"github.com/ebpfprof/ebpfprof/test/vm/kernel"
@@ -44,7 +45,7 @@ func TestKernels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			boot(t, vm.Machine{Arch: release.Arch}, image, p, guestPayload(t, image))
+			boot(t, vm.Machine{Arch: release.Arch, Timeout: 3 * time.Minute}, image, p, guestPayload(t, image))
 		})
 	}
 	if err := store.Close(); err != nil {
@@ -113,7 +114,7 @@ func outline(log string) string {
 	var b strings.Builder
 	for line := range strings.Lines(log) {
 		trimmed := strings.TrimSpace(line)
-		for _, prefix := range []string{"--- ", "RESULT ", "guest_test.go:", "record_test.go:", "recording_test.go:", "reference_test.go:", "pmu_", "kmsg:"} {
+		for _, prefix := range []string{"--- ", "RESULT ", "guest_test.go:", "record_test.go:", "recording_test.go:", "reference_test.go:", "offcpu_test.go:", "pmu_", "kmsg:"} {
 			if strings.HasPrefix(trimmed, prefix) {
 				b.WriteString("    " + line)
 			}
@@ -152,6 +153,8 @@ func build(arch string) (*programs, error) {
 		{"bin/guest.test", []string{"go", "test", "-c", "-o", "", "./test/vm/guest"}},
 		{"bin/csplit", []string{compiler(arch), "-O1", "-static", "-fno-omit-frame-pointer",
 			"-o", "", "test/vm/targets/csplit/csplit.c"}},
+		{"bin/waits", []string{compiler(arch), "-O1", "-static", "-pthread", "-fno-omit-frame-pointer",
+			"-o", "", "internal/target/testdata/waits.c"}},
 	}
 	for _, step := range steps {
 		out := filepath.Join(dir, filepath.Base(step.dst))
@@ -182,7 +185,8 @@ func compiler(arch string) string {
 	return "x86_64-linux-gnu-gcc"
 }
 
-// guestPayload runs the tests of ./guest but those that need a PMU: see pmu_test.go.
+// guestPayload runs the tests of ./guest but those that need a PMU, see pmu_test.go: all of them, or those that
+// EBPFPROF_VM_GUEST_RUN matches.
 func guestPayload(t *testing.T, image kernel.Image) vm.Payload {
 	t.Helper()
 	btf, err := os.ReadFile(image.BTFPath)
@@ -192,8 +196,8 @@ func guestPayload(t *testing.T, image kernel.Image) vm.Payload {
 	sum := sha256.Sum256(btf)
 	payload := vm.Payload{
 		Env: []string{"EBPFPROF_GUEST=1", "EBPFPROF_BTF_SHA256=" + hex.EncodeToString(sum[:])},
-		Commands: []vm.Command{{Name: "guest", Argv: []string{"/bin/guest.test", "-test.v", "-test.timeout=110s",
-			"-test.skip=^TestPMU|^TestARM"}}},
+		Commands: []vm.Command{{Name: "guest", Argv: []string{"/bin/guest.test", "-test.v", "-test.timeout=170s",
+			"-test.skip=^TestPMU|^TestARM", "-test.run=" + os.Getenv("EBPFPROF_VM_GUEST_RUN")}}},
 	}
 	if image.Release.MayLack {
 		payload.Env = append(payload.Env, "EBPFPROF_MAY_LACK=1")

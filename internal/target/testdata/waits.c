@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* waits SECONDS DIR: threads that wait in known ways, named after what they wait in. Prints "ready" when all of them do.
+/* waits SECONDS DIR [NAME...]: threads that wait in known ways, named after what they wait in: all of them, or those named.
+ * Prints "ready" when they do.
  *
  *   sleeper    nanosleep of 5 ms, again and again
  *   asleep     one read of an empty pipe, for ever
@@ -88,6 +89,14 @@ struct kind {
 	void (*run)(void);
 };
 
+static int wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 3; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return 1;
+	return argc <= 3;
+}
+
 static void *run(void *arg)
 {
 	struct kind *k = arg;
@@ -106,19 +115,21 @@ int main(int argc, char **argv)
 		{ "queue1", wait_for_cpu },
 	};
 	pthread_t t[sizeof(kinds) / sizeof(kinds[0])];
+	int threads = 0;
 
 	if (argc < 3 || pipe(nothing))
 		return 2;
 	snprintf(path, sizeof(path), "%s/waits.%d", argv[2], getpid());
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		pthread_create(&t[i], NULL, run, &kinds[i]);
+		if (wanted(kinds[i].name, argc, argv))
+			pthread_create(&t[threads++], NULL, run, &kinds[i]);
 	usleep(200000);
 	puts("ready");
 	fflush(stdout);
 	sleep(atoi(argv[1]));
 	stop = 1;
 	close(nothing[1]);
-	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		pthread_join(t[i], NULL);
+	while (threads)
+		pthread_join(t[--threads], NULL);
 	return 0;
 }

@@ -25,6 +25,7 @@ type summary struct {
 			Total      int64 `json:"total"`
 			Symbolized int64 `json:"symbolized"`
 		} `json:"frames"`
+		OffCPU *offCPUSummary `json:"off_cpu"`
 	} `json:"events"`
 }
 
@@ -43,6 +44,7 @@ type recording struct {
 	from    time.Duration // on the monotonic clock: when sampling began,
 	to      time.Duration // and when it ended
 	stacks  []stack
+	offCPU  offCPUSummary // of the event off-cpu
 }
 
 // record records CPU time at 99 Hz.
@@ -88,6 +90,9 @@ func recordEvent(t *testing.T, event string, args ...string) recording {
 		t.Errorf("cpus = %d, the guest has 2", s.CPUs)
 	}
 	r := recording{exit: exit, stdout: stdout, fired: e.Fired, samples: e.Samples}
+	if e.OffCPU != nil {
+		r.offCPU = *e.OffCPU
+	}
 	r.from = began + time.Duration(s.Start*float64(time.Second))
 	r.to = r.from + time.Duration(s.Seconds*float64(time.Second))
 	if data, err = os.ReadFile(folded); err != nil {
