@@ -39,6 +39,7 @@ type daemon struct {
 	sampler   *loader.Sampler
 	collector *agent.Collector
 	counters  *counters // nil: not wanted
+	waits     waits
 	server    *server.Server
 	refused   []server.KindStatus // kinds that were asked for and that the machine cannot do
 	totals    metrics.Totals
@@ -123,7 +124,10 @@ func (d *daemon) openSampler(all config.Config) error {
 	if err != nil {
 		return err
 	}
-	d.sampler, err = loader.Open(loader.Options{Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring)})
+	d.waits.services = agent.NewServiceWaits(d.services.identity)
+	d.sampler, err = loader.Open(loader.Options{
+		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), OffCPU: loader.OffCPU{Visited: d.waits.add},
+	})
 	if err != nil {
 		return err
 	}

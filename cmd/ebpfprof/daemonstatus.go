@@ -101,6 +101,7 @@ func (d *daemon) metrics() metrics.Snapshot {
 	}
 	d.totals.AddTo(&m)
 	d.counters.addTo(&m)
+	d.waits.totals.AddTo(&m)
 	return m
 }
 

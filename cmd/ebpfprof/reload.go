@@ -56,6 +56,7 @@ func (d *daemon) replaceConfig() error {
 	d.services.rules.Store(rules)
 	d.collector.Reidentify()
 	d.counters.forget()
+	d.waits.services.Forget()
 	var now, later []string
 	for _, f := range changed {
 		if f.Restart {
@@ -94,6 +95,7 @@ func (d *daemon) lookAfterRules(ctx context.Context) {
 			d.services.rules.Store(rules)
 			d.collector.Reidentify()
 			d.counters.forget()
+			d.waits.services.Forget()
 		}
 	}
 }

@@ -32,7 +32,10 @@ func TestTableIsComplete(t *testing.T) {
 func TestLint(t *testing.T) {
 	s := Snapshot{Version: "v1"}
 	for id, m := range Table() {
-		if ID(id) != BuildInfo { // the collector's own
+		switch {
+		case m.Type == histogram:
+			s.AddHistogram(ID(id), Histogram{Bounds: []float64{1}, Counts: []uint64{1, 2}, Sum: 5}, m.Labels...)
+		case ID(id) != BuildInfo: // the collector's own
 			s.Add(ID(id), 1, m.Labels...)
 		}
 	}
@@ -88,5 +91,13 @@ func TestWriteTextRefusesWrongLabels(t *testing.T) {
 	s.Add(SamplesTotal, 1, "cpu")
 	if err := WriteText(&strings.Builder{}, s); err == nil {
 		t.Error("a value with a label too few was written")
+	}
+}
+
+func TestWriteTextRefusesWrongType(t *testing.T) {
+	var s Snapshot
+	s.Add(RunqueueLatencySeconds, 1, "web")
+	if err := WriteText(&strings.Builder{}, s); err == nil {
+		t.Error("a number was written as a histogram")
 	}
 }

@@ -42,6 +42,8 @@ const (
 	ContextSwitchesTotal
 	CPUMigrationsTotal
 	CountsOtherTotal
+	OffCPUSecondsTotal
+	RunqueueLatencySeconds
 
 	OverheadCPUSecondsTotal
 	MemoryBytes
@@ -89,6 +91,8 @@ func Table() []Metric { return table[:] }
 const (
 	gauge   = prometheus.GaugeValue
 	counter = prometheus.CounterValue
+	// histogram is of rows for AddHistogram: to the client library they are of no such type.
+	histogram prometheus.ValueType = -1
 )
 
 var table = [count]Metric{
@@ -145,6 +149,10 @@ var table = [count]Metric{
 	CPUMigrationsTotal:   {"ebpfprof_cpu_migrations_total", "Times that a thread went to another CPU.", counter, []string{"service"}},
 	CountsOtherTotal: {"ebpfprof_counts_other_total", "Slices of CPU time whose counts are service=\"other\", because more processes ran at once than the kernel has room for.",
 		counter, nil},
+	OffCPUSecondsTotal: {"ebpfprof_offcpu_seconds_total", "Exact time that threads of a service did not run, by what they waited in (interruptible, uninterruptible, io, stopped, runqueue); service as in ebpfprof_profile_samples_total.",
+		counter, []string{"service", "state"}},
+	RunqueueLatencySeconds: {"ebpfprof_runqueue_latency_seconds", "Waits of a service's threads for a CPU, after a wake-up or when another thread took it.",
+		histogram, []string{"service"}},
 
 	OverheadCPUSecondsTotal: {"ebpfprof_overhead_cpu_seconds_total", "CPU time of the profiler itself: its BPF programs and system calls (kernel), and its process (user).",
 		counter, []string{"part"}},
