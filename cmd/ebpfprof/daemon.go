@@ -108,10 +108,6 @@ func (d *daemon) openSampler(all config.Config) error {
 	if err != nil {
 		return err
 	}
-	d.refused = refused
-	for _, k := range refused {
-		d.log.Warn("an event is not sampled", "kind", k.Name, "problem", k.Problem)
-	}
 	targets, err := targetsOf(c.Targets)
 	if err != nil {
 		return err
@@ -125,11 +121,16 @@ func (d *daemon) openSampler(all config.Config) error {
 		return err
 	}
 	d.waits.services = agent.NewServiceWaits(d.services.identity)
-	d.sampler, err = loader.Open(loader.Options{
+	var lacking []server.KindStatus
+	d.sampler, events, lacking, err = openEvents(loader.Options{
 		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), OffCPU: loader.OffCPU{Visited: d.waits.add},
-	})
+	}, loader.Open)
 	if err != nil {
 		return err
+	}
+	d.refused = append(refused, lacking...)
+	for _, k := range d.refused {
+		d.log.Warn("an event is not sampled", "kind", k.Name, "problem", k.Problem)
 	}
 	if err := targets.Seed(d.fs, d.sampler); err != nil {
 		return err

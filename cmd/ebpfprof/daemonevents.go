@@ -46,3 +46,30 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 	}
 	return events, refused, nil
 }
+
+// openEvents opens a sampler with open, which is loader.Open, and returns the events that it has. Whether this kernel has
+// what off-cpu needs shows when its programs are loaded: where they cannot be, the other events are sampled, and refused
+// says why it is not.
+func openEvents(o loader.Options, open func(loader.Options) (*loader.Sampler, error)) (
+	s *loader.Sampler, events []loader.Event, refused []server.KindStatus, err error,
+) {
+	s, err = open(o)
+	if !errors.Is(err, loader.ErrKernel) {
+		return s, o.Events, nil, err
+	}
+	why := err
+	for _, e := range o.Events {
+		if !e.IsOffCPU() {
+			events = append(events, e)
+			continue
+		}
+		k := agent.KindOf(e)
+		refused = append(refused, server.KindStatus{Name: k.Name(), Unit: k.Type.Unit, Problem: why.Error()})
+	}
+	if len(events) == 0 || len(refused) == 0 {
+		return nil, nil, nil, why
+	}
+	o.Events = events
+	s, err = open(o)
+	return s, events, refused, err
+}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/ebpfprof/ebpfprof/pkg/config"
+	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
 func TestChooseEvents(t *testing.T) {
@@ -25,6 +28,39 @@ func TestChooseEvents(t *testing.T) {
 	for _, names := range [][]string{{"cpu", "nonsense"}, {"cpu", "cpu-clock"}, {"no_such:tracepoint"}, {"cpu@0"}} {
 		if _, _, err := chooseEvents(config.Sampling{Frequency: 49, Events: names}); err == nil {
 			t.Errorf("%v was taken", names)
+		}
+	}
+}
+
+// A kernel without what off-cpu needs samples the rest, and another failure is none of off-cpu's.
+func TestOpenEvents(t *testing.T) {
+	lacking := fmt.Errorf("%w: load program offcpu_visit", loader.ErrKernel)
+	broken := errors.New("no memory")
+	events := []loader.Event{loader.CPUClock(99), loader.OffCPUEvent(0)}
+	for _, test := range []struct {
+		events  []loader.Event
+		without error // of opening without off-cpu
+		fails   error // with it
+		want    error
+		refused int
+	}{
+		{events: events},
+		{events: events, fails: lacking, refused: 1},
+		{events: events, fails: broken, want: broken},
+		{events: events, fails: lacking, without: broken, want: broken, refused: 1},
+		{events: events[1:], fails: lacking, want: lacking},
+		{events: events[:1], without: lacking, want: lacking},
+	} {
+		_, got, refused, err := openEvents(loader.Options{Events: test.events}, func(o loader.Options) (*loader.Sampler, error) {
+			for _, e := range o.Events {
+				if e.IsOffCPU() {
+					return nil, test.fails
+				}
+			}
+			return nil, test.without
+		})
+		if !errors.Is(err, test.want) || len(refused) != test.refused || err == nil && len(got)+len(refused) != len(test.events) {
+			t.Errorf("%+v: %v, events %v, refused %v", test, err, got, refused)
 		}
 	}
 }

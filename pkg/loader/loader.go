@@ -141,22 +141,17 @@ func load(o Options) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPla
 			return nil, nil, plan, err
 		}
 	}
-	for {
-		spec, err := loadBpf()
-		if err != nil {
-			return nil, nil, plan, fmt.Errorf("read embedded programs: %w", err)
-		}
-		if err := configure(spec, o, plan); err != nil {
-			return nil, nil, plan, err
-		}
-		if coll, err = ebpf.NewCollection(spec); err == nil {
-			return coll, spec.Maps[bpfMapTables].InnerMap, plan, nil
-		}
-		if !plan.storage {
-			return nil, nil, plan, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
-		}
-		plan.storage, plan.deferred = false, false // 5.11 and 5.12
+	spec, err := loadBpf()
+	if err != nil {
+		return nil, nil, plan, fmt.Errorf("read embedded programs: %w", err)
 	}
+	if err := configure(spec, o, plan); err != nil {
+		return nil, nil, plan, err
+	}
+	if coll, err = ebpf.NewCollection(spec); err != nil {
+		return nil, nil, plan, fmt.Errorf("%w: load programs: %w", ErrKernel, err)
+	}
+	return coll, spec.Maps[bpfMapTables].InnerMap, plan, nil
 }
 
 func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPIDNamespace }

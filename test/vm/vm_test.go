@@ -45,7 +45,7 @@ func TestKernels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			boot(t, vm.Machine{Arch: release.Arch, Timeout: 3 * time.Minute}, image, p, guestPayload(t, image))
+			boot(t, vm.Machine{Arch: release.Arch, Timeout: 4 * time.Minute}, image, p, guestPayload(t, image))
 		})
 	}
 	if err := store.Close(); err != nil {
@@ -196,7 +196,7 @@ func guestPayload(t *testing.T, image kernel.Image) vm.Payload {
 	sum := sha256.Sum256(btf)
 	payload := vm.Payload{
 		Env: []string{"EBPFPROF_GUEST=1", "EBPFPROF_BTF_SHA256=" + hex.EncodeToString(sum[:])},
-		Commands: []vm.Command{{Name: "guest", Argv: []string{"/bin/guest.test", "-test.v", "-test.timeout=170s",
+		Commands: []vm.Command{{Name: "guest", Argv: []string{"/bin/guest.test", "-test.v", "-test.timeout=230s",
 			"-test.skip=^TestPMU|^TestARM", "-test.run=" + os.Getenv("EBPFPROF_VM_GUEST_RUN")}}},
 	}
 	if image.Release.MayLack {

@@ -19,7 +19,7 @@ func allowances() []allowance {
 		registers = "before 5.15 the user registers are read from the end of the kernel stack"
 		changes   = "changes of mappings are counted since 6.4, in an int up to 6.11; before, nothing is remembered of them"
 		mappings  = "before 6.1 the mappings of a process are in a red-black tree, since then in a maple tree"
-		offcpu    = "off-cpu asks the kernel's types first: stacks are walked early before 6.18, sleepers' not before 6.2, threads are hashed before 5.12"
+		offcpu    = "off-cpu asks the kernel's types first: stacks are walked early before 6.18, sleepers' not before 6.2, threads are hashed before 6.2"
 		state     = "a task's state is state up to 5.13, __state since"
 	)
 	return []allowance{
