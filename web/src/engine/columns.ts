@@ -52,11 +52,25 @@ export class Pairs {
   readonly a = new Ints();
   readonly b = new Ints();
   private slots = new Int32Array(64).fill(-1);
+  private loose = false; // not all are in slots
 
   get n(): number { return this.a.n; }
 
+  /** Adds a pair that is known to be new. Until the next intern, find goes through all of them. */
+  append(a: number, b: number): void {
+    this.a.push(a);
+    this.b.push(b);
+    this.loose = true;
+  }
+
   /** The number of a pair, which is new if it is what n was before. */
   intern(a: number, b: number): number {
+    if (this.loose) {
+      this.loose = false;
+      let size = this.slots.length;
+      while (this.n * 2 > size) size *= 4;
+      this.rehash(size);
+    }
     const { slots } = this;
     const mask = slots.length - 1;
     let i = hash(a, b) & mask;
@@ -74,6 +88,10 @@ export class Pairs {
 
   /** -1: not there. */
   find(a: number, b: number): number {
+    if (this.loose) {
+      for (let id = 0; id < this.n; id++) if (this.a.a[id] === a && this.b.a[id] === b) return id;
+      return -1;
+    }
     const mask = this.slots.length - 1;
     let i = hash(a, b) & mask;
     for (let id = this.slots[i]!; id >= 0; id = this.slots[i]!) {

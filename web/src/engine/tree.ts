@@ -31,6 +31,15 @@ export class Tree {
     return id;
   }
 
+  /** The same for one that is known to be new. */
+  append(parent: number, fn: number, kind: number): number {
+    this.nodes.append(parent, fn);
+    this.kind.push(kind);
+    this.self[0].push(0);
+    this.self[1].push(0);
+    return this.n - 1;
+  }
+
   /** Sums up what each node has with all below it. Nothing is added afterwards. */
   close(): this {
     this.total = [this.sum(0), this.sum(1)];
@@ -77,7 +86,7 @@ export class Grower {
   private kept: Uint8Array | null; // nodes whose stacks pass focus and modules
   private rooted: Uint8Array | null; // nodes at or below the frame at which drawing begins
 
-  constructor(private model: Model, private view: View, found: Found) {
+  constructor(private model: Model, private view: View, private found: Found) {
     this.to = new Int32Array(model.nodes.n);
     this.stamp = new Int32Array(model.nodes.n);
     this.hidden = found.hide.length ? union(found.hide, model.functions.n) : null;
@@ -101,13 +110,42 @@ export class Grower {
       return;
     }
     const { groups, order, fn } = this.sort(s, picked);
+    const once = side === 0 && !this.view.collapseRecursion && !this.view.foldModules;
+    const shape = once ? this.shape(s, picked) : null;
+    const n = (shape?.tree ?? this.model.nodes).n;
+    this.to = new Int32Array(n);
+    this.stamp = new Int32Array(n);
     for (let g = 0, i = 0; g < groups.length; g++) {
-      if (i < groups[g]!) this.begin(this.tree.child(0, fn[g]!, process));
+      if (i < groups[g]!) this.begin(shape ? this.tree.append(0, fn[g]!, process) : this.tree.child(0, fn[g]!, process));
       for (; i < groups[g]!; i++) {
         const node = s.node.at(picked.row[order[i]!]!);
-        if (this.keeps(node)) self.a[this.resolve(node)]! += picked.weight[order[i]!]!;
+        if (!this.keeps(node)) continue;
+        const at = shape ? this.copy(shape, shape.where(node)) : this.resolve(node); // which may move self.a
+        self.a[at]! += picked.weight[order[i]!]!;
       }
     }
+  }
+
+  /** The tree without groups: each group's is a part of it, so that what is new there need not be sought. */
+  private shape(s: Samples, picked: Picked): Grower {
+    const g = new Grower(this.model, { ...this.view, group: 'none' }, this.found);
+    g.add(0, s, picked);
+    return g;
+  }
+
+  /** The tree's node of the current group for a node of the shape. */
+  private copy({ tree: from }: Grower, node: number): number {
+    const { to, stamp, group, path } = this;
+    const { parent, fn } = from;
+    path.n = 0;
+    for (; stamp[node] !== group; node = parent[node]!) path.push(node);
+    let at = to[node]!;
+    while (path.n > 0) {
+      const i = path.a[--path.n]!;
+      at = to[i] = this.tree.append(at, fn[i]!, from.kind.a[i]!);
+      stamp[i] = group;
+    }
+    return at;
   }
 
   /** Where a node of the model went; only right after add, and without groups. -1: nowhere. */
