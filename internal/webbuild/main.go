@@ -10,9 +10,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -56,6 +58,10 @@ func build(web string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read page: %w", err)
 	}
+	private, err := privateNames(filepath.Join(web, "src"))
+	if err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{"index.html": compact(index)}
 	for _, b := range []struct {
 		entry  string
@@ -64,7 +70,7 @@ func build(web string) (map[string][]byte, error) {
 		{"src/main.ts", api.FormatESModule},
 		{"src/engine/worker.ts", api.FormatIIFE},
 	} {
-		if err := bundle(web, b.entry, b.format, files); err != nil {
+		if err := bundle(web, b.entry, b.format, private, files); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +78,7 @@ func build(web string) (map[string][]byte, error) {
 }
 
 // bundle adds what one entry point becomes, under names that have a hash of the content.
-func bundle(web, entry string, format api.Format, files map[string][]byte) error {
+func bundle(web, entry string, format api.Format, private string, files map[string][]byte) error {
 	result := api.Build(api.BuildOptions{
 		AbsWorkingDir:    web,
 		EntryPoints:      []string{entry},
@@ -84,6 +90,7 @@ func bundle(web, entry string, format api.Format, files map[string][]byte) error
 		Platform:         api.PlatformBrowser,
 		Target:           api.ES2022,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+		MangleProps:   private,
 		LegalComments: api.LegalCommentsNone,
 		Sourcemap:     api.SourceMapNone,
 		LogLevel:      api.LogLevelSilent,
@@ -98,6 +105,46 @@ func bundle(web, entry string, format api.Format, files map[string][]byte) error
 		files[filepath.Base(f.Path)] = f.Contents
 	}
 	return nil
+}
+
+var (
+	declared = regexp.MustCompile(`\bprivate (?:static |readonly |async )*(\w+)`)
+	word     = regexp.MustCompile(`(?:\bprivate (?:static |readonly |async )*|\bthis\.)?\b\w+`)
+)
+
+// privateNames returns an expression for the names of private members that may be shortened: those that the sources never
+// mention but as a declaration or behind "this.". Any other use, be it a member of another object, a variable, a string or a
+// comment, keeps a name as it is, since it may be that of the browser or of a message.
+func privateNames(src string) (string, error) {
+	names := map[string]bool{}
+	err := filepath.WalkDir(src, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".ts" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read source: %w", err)
+		}
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			if _, seen := names[string(m[1])]; !seen {
+				names[string(m[1])] = true
+			}
+		}
+		for _, m := range word.FindAll(text, -1) {
+			if !bytes.ContainsAny(m, " .") {
+				names[string(m)] = false
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	maps.DeleteFunc(names, func(_ string, short bool) bool { return !short })
+	if len(names) == 0 {
+		return "", nil
+	}
+	return "^(" + strings.Join(slices.Sorted(maps.Keys(names)), "|") + ")$", nil
 }
 
 // compact drops what indents the lines of a page.

@@ -2,11 +2,6 @@
 
 import { address, APIError, request } from './api.ts';
 
-export interface LiveMessage {
-  type: string; unit?: string; time?: number; start?: number; end?: number; reason?: string;
-  fired?: number; lost?: number; missed?: number;
-}
-
 export type LiveState =
   | { is: 'off' } | { is: 'connecting' } | { is: 'on' }
   | { is: 'broken'; error: string; retryAt: number }
@@ -25,7 +20,7 @@ export class LiveClient {
   private query: { kind: string } = { kind: '' };
   state: LiveState = { is: 'off' };
 
-  constructor(private o: { since(): string; message(m: LiveMessage): void; open(): void; change(s: LiveState): void }) {}
+  constructor(private o: { since(): string; line(text: string): void; open(): void; change(s: LiveState): void }) {}
 
   start(kind: string): void {
     this.stop();
@@ -108,7 +103,7 @@ export class LiveClient {
         parts = [];
         held = 0;
         from = at + 1;
-        if (line) this.o.message(JSON.parse(line) as LiveMessage);
+        if (line) this.o.line(line);
         if (abort !== this.abort) return;
       }
       if (from < text.length) parts.push(text.slice(from));

@@ -64,7 +64,7 @@ class Page implements App {
     this.header = new Header({ session, exports: () => exportItems(session, () => this.dark()), theme, help });
     this.toolbar = new Toolbar(session);
     this.details = new DetailsPanel(this, () => this.choose(null));
-    this.chart = new Chart(this, { label: 'Flame graph', onZoom: (zoom) => this.store.set({ zoom }) });
+    this.chart = new Chart(this, { label: 'Flame graph', onZoom: (zoom) => this.store.set({ zoom }), onDetail: () => this.refresh() });
     this.legend = new Legend(this);
     this.frameButtons = h('span', { class: 'actions off' },
       button({ label: 'Details', key: 'o', run: () => this.selected && this.choose(this.selected) }),
@@ -163,7 +163,7 @@ class Page implements App {
       this.again = false;
       try {
         const ready = this.session.summary && !this.session.loading;
-        const l = ready ? await this.engine.layout(this.session.view()) : null;
+        const l = ready ? await this.engine.layout({ ...this.session.view(), seen: this.chart.flame.seen }) : null;
         if (l) this.show(l);
         else this.current?.update(null);
       } catch (e) {

@@ -2,8 +2,8 @@
 // of a file.
 
 import * as api from './api.ts';
-import type { Engine, Layout, Summary, View } from './engine/engine.ts';
-import { LiveClient, type LiveMessage } from './live.ts';
+import type { Engine, Layout, LiveLine, Summary, View } from './engine/engine.ts';
+import { LiveClient } from './live.ts';
 import { isDiff, isLive, sourceKeys, type State, type Store } from './state.ts';
 import { noun, span } from './units.ts';
 
@@ -32,7 +32,7 @@ export class Session {
   private listeners: ((what: 'data' | 'meta') => void)[] = [];
 
   constructor(readonly engine: Engine, readonly store: Store, readonly file: boolean) {
-    this.client = new LiveClient({ since: () => this.since(), message: (m) => this.message(m), open: () => void engine.append({ type: 'reset' }), change: () => this.emit('meta') });
+    this.client = new LiveClient({ since: () => this.since(), line: (text) => this.line(text), open: () => this.line('{"type":"reset"}'), change: () => this.emit('meta') });
     store.onChange((s, changed) => this.changed(s, changed));
     if (!file) setInterval(() => this.tick(), 1000);
   }
@@ -94,6 +94,8 @@ export class Session {
     this.loading = false;
     const summary = await this.engine.clear();
     if (sequence !== this.sequence) return;
+    this.liveEnd = 0; // what the worker still had of the stream before is answered by now
+    this.lost = { fired: 0, lost: 0, missed: 0 };
     this.summary = summary;
     this.engine.keep(held);
     this.client.start(this.store.state.kind);
@@ -127,8 +129,10 @@ export class Session {
     return this.liveEnd ? api.seconds(this.liveEnd) : `now-${held / 1000}s`;
   }
 
-  private message(m: LiveMessage): void {
-    this.engine.append(m);
+  /** The worker reads the lines: the first has minutes of samples, and to parse it here would be felt. */
+  private line(text: string): void { this.engine.append(text).then((m) => this.message(m), () => undefined); }
+
+  private message(m: LiveLine): void {
     if (m.type === 'hello' && m.time) this.skew = m.time - Date.now();
     if (m.end && m.end > this.liveEnd) this.liveEnd = m.end;
     if (m.type === 'heartbeat' && m.time && m.time > this.liveEnd) this.liveEnd = m.time;

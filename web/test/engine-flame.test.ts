@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { change } from '../src/engine/palette.ts';
 import { Palette, shadeOf } from '../src/flame/colours.ts';
 import { drawable, Labels } from '../src/flame/labels.ts';
-import { change } from '../src/flame/painter.ts';
 import { Window } from '../src/flame/window.ts';
 
 const frame = (name: string, module: string, kind = 'native') => ({ key: '', name, module, file: '', line: 0, kind, inlined: false });

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { details, heatmap, lists, table } from '../src/engine/answers.ts';
 import { Core } from '../src/engine/core.ts';
+import { Dictionary } from '../src/engine/dictionary.ts';
+import { pathOf } from '../src/engine/engine.ts';
 import { doc, folded, pprof, speedscope, svg } from '../src/engine/exports.ts';
 import { matches } from '../src/engine/search.ts';
 import { defaultView, flag, rootFrame, type Layout, type View } from '../src/engine/types.ts';
@@ -209,3 +211,65 @@ function random(n: number): Stack[] {
     stack: Array.from({ length: 1 + next(8) }, (_, d) => `f${next(3 + d)}`).join(';'), value: 1 + next(9), thread: next(3),
   }));
 }
+
+/** A document of n stacks below one function, each with a path of its own. */
+function wide(n: number): object {
+  const ids = Array.from({ length: n }, (_, i) => i), functions = 500;
+  return {
+    ...document([]), strings: ['', ...Array.from({ length: functions }, (_, f) => `f${f}`)], frames: { name: Array.from({ length: functions }, (_, f) => f + 1) },
+    nodes: { parent: ids.map((i) => (i < 2 ? i - 1 : i % 3 ? i - 1 : 1 + (Math.imul(i, 0x85ebca6b) >>> 7) % (i - 1))), frame: ids.map((i) => (Math.imul(i, 0x9e3779b1) >>> 8) % functions) },
+    samples: { node: ids, thread: ids.map((i) => i % 3), values: [ids.map(() => 1), ids.map((i) => i % 17)] },
+  };
+}
+
+test('of a large tree what nobody can see is left out, and laid out where one looks', async () => {
+  const c = core();
+  await c.load(wide(300_000));
+  const l = await c.layout(view({ search: 'f7' }));
+  assert.ok(l.cut && l.n < 250_000 && l.n > 10_000, `${l.n} entries`);
+  // Every place of a depth that had an entry still has one near it.
+  const all = (await c.grow(view())).tree;
+  let widest = 0;
+  const shown = new Set([...l.frame].map((f, e) => `${e && l.frame[l.parent[e]!]!} ${f} ${l.total[e]}`));
+  for (let i = 1; i < all.n; i++) {
+    if (!shown.has(`${all.parent[i] === 0 ? rootFrame : all.fn[all.parent[i]!]} ${all.fn[i]} ${all.total[0][i]}`)) widest = Math.max(widest, all.total[0][i]! / l.whole);
+  }
+  assert.ok(widest <= l.cut.least, `an entry of ${widest} is missing`);
+  assert.equal((await c.layout(view({ search: 'f7' }))).matched, l.matched);
+  const deep = l.n - 1;
+  const near = await c.layout(view({ seen: [0.2, 0.201] }));
+  assert.ok(near.cut!.least < 1e-6 && near.cut!.from < 0.2 && near.cut!.to > 0.201);
+  const inside = (m: Layout) => [...m.x].filter((x, e) => x >= 0.2 && x + m.w[e]! <= 0.201).length;
+  assert.ok(inside(near) > inside(l) + 20, `closer by there is more to see: ${inside(near)} entries, not ${inside(l)}`);
+  const path = pathOf({ ...l, frames: { length: 0, get: (f: number) => c.model.describe(f) } }, deep);
+  const zoomed = await c.layout(view({ root: path }));
+  assert.equal(zoomed.rootMissing, 0);
+  assert.equal(zoomed.total[zoomed.root], l.total[deep]);
+});
+
+test('groups are parts of the tree without groups', async () => {
+  const c = core();
+  await c.load(wide(5000), wide(4000));
+  for (const v of [view({ group: 'thread' }), view({ group: 'thread', hide: ['f1'] })]) {
+    const one = await c.layout(v);
+    const both = await c.layout({ ...v, diff: 'none', elided: false }); // its base is grown the other way
+    assert.deepEqual([one.n, one.whole, both.whole], [both.n, both.whole, one.whole]);
+    assert.deepEqual([...one.total], [...both.total]);
+    assert.ok([...both.baseTotal!].every((b, e) => b <= both.total[e]! + 1e-9));
+    const path = pathOf({ ...one, frames: { length: 0, get: (f: number) => c.model.describe(f) } }, one.n - 1);
+    assert.equal((await c.layout({ ...v, root: path })).root, one.n - 1);
+  }
+});
+
+test('functions cross to the page in one piece', async () => {
+  const c = await loaded([{ stack: 'main;a', value: 1 }, { stack: 'main;', value: 1 }]);
+  const d = new Dictionary(c.epoch);
+  d.add(c.news()!);
+  assert.equal(c.news(), undefined);
+  const more = c.model.synthetic('later \u05d0', 'm', 3);
+  d.add(c.news()!);
+  assert.equal(d.length, c.model.functions.n);
+  for (let f = 0; f < d.length; f++) assert.deepEqual(d.get(f), c.model.describe(f));
+  assert.equal(d.get(more).kind, 'Rust');
+  assert.equal(d.get(d.length).key, '', 'one that it was not told of');
+});

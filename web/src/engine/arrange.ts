@@ -4,7 +4,10 @@ import { flag, rootFrame, type Layout, type View } from './types.ts';
 
 /** The parts of a layout that are arrays, and which entry each node of the tree became (-1: none). */
 export type Arranged = Pick<Layout, 'n' | 'levels' | 'parent' | 'x' | 'w' | 'frame' | 'kind' | 'flags' | 'self' | 'total' |
-  'baseSelf' | 'baseTotal' | 'matched' | 'baseMatched'> & { entry: Int32Array };
+  'baseSelf' | 'baseTotal' | 'matched' | 'baseMatched' | 'cut'> & { entry: Int32Array };
+
+/** Nodes from which on what nobody can see is left out, and how many of these fit side by side into what is seen. */
+const many = 100_000, across = 1 << 14;
 
 /** The rank of each function by name, then module. Kept from one layout to the next: sorting nearly sorted names is quick. */
 export class Names {
@@ -28,10 +31,14 @@ export function compare(a: string, b: string): number { return a < b ? -1 : a > 
 
 /**
  * Gives each node of a tree its place. A node is as wide as what it weighs on the new side; with elided, what only the base
- * has is as wide as it was there, scaled, and comes on top. Nodes without width are left out.
+ * has is as wide as it was there, scaled, and comes on top. Nodes without width are left out, and of a large tree, too,
+ * those that share with others a small part of a pixel: one stands for all of these. path are the nodes from the root to the
+ * one that is zoomed to, which are always there; seen is the part of the width that is looked at, if not that of the last of
+ * them.
  */
 export function arrange(t: Tree, o: {
   order: View['order']; rank: Int32Array; scale: number; diff: boolean; elided: boolean; search: Uint8Array | null;
+  path: number[]; seen: View['seen'];
 }): Arranged {
   const { n, fn } = t;
   const width = widths(t, o);
@@ -41,25 +48,39 @@ export function arrange(t: Tree, o: {
     n: count, parent: new Uint32Array(count), x: new Float64Array(count), w: new Float64Array(count),
     frame: new Uint32Array(count), kind: new Uint8Array(count), flags: new Uint8Array(count), self: new Float64Array(count),
     total: new Float64Array(count), baseSelf: o.diff ? new Float64Array(count) : undefined,
-    baseTotal: o.diff ? new Float64Array(count) : undefined, matched: 0, baseMatched: 0,
+    baseTotal: o.diff ? new Float64Array(count) : undefined,
   };
+  const cut = n > many ? window(o.seen?.[0] ?? 0, o.seen?.[1] ?? 1) : null;
+  const path = new Set(o.path), root = o.seen ? -1 : o.path.at(-1);
   const entry = new Int32Array(n).fill(-1), node = new Int32Array(count);
   const whole = width[0]! || 1;
   const { parent: parents, x: xs, w: ws } = a; // the loop runs before anything is compiled: what is looked up in it counts
   const levels = [0];
   entry[0] = 0;
+  ws[0] = 1;
   let end = 1;
   for (let level = 0, first = 0; first < end; level++) {
     const last = end;
     levels.push(last);
+    let cell = -1; // the newest of the narrow cells that has an entry
     for (let e = first; e < last; e++) {
       const i = node[e]!;
       fill(a, e, i, t, o);
       let x = xs[e]!;
+      if (cut && i === root) Object.assign(cut, window(x, x + ws[e]!));
       for (let c = start[i]!, after = start[i + 1]!; c < after; c++) {
         const child = order[c]!;
         const w = width[child]! / whole;
         if (!(w > 0)) continue;
+        const least = cut ? (x < cut.to && x + w > cut.from ? cut.least : 1 / across) : 0;
+        if (w < least && !path.has(child)) {
+          const at = Math.floor((x + w) / least);
+          if (at === cell) {
+            x += w;
+            continue;
+          }
+          cell = at;
+        }
         node[end] = child;
         entry[child] = end;
         parents[end] = e;
@@ -71,17 +92,35 @@ export function arrange(t: Tree, o: {
     }
     first = last;
   }
-  a.w[0] = 1;
   a.frame[0] = fn[0]! < 0 ? rootFrame : fn[0]!;
-  const cut = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < count ? x.slice(0, end) as T : x);
+  const short = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < count ? x.slice(0, end) as T : x);
   return {
-    n: end, levels: Uint32Array.from(levels), entry, parent: cut(a.parent), x: cut(a.x), w: cut(a.w), frame: cut(a.frame), kind: cut(a.kind),
-    flags: cut(a.flags), self: cut(a.self), total: cut(a.total), baseSelf: a.baseSelf && cut(a.baseSelf),
-    baseTotal: a.baseTotal && cut(a.baseTotal), matched: a.matched, baseMatched: a.baseMatched,
+    n: end, levels: Uint32Array.from(levels), entry, parent: short(a.parent), x: short(a.x), w: short(a.w), frame: short(a.frame), kind: short(a.kind),
+    flags: short(a.flags), self: short(a.self), total: short(a.total), baseSelf: a.baseSelf && short(a.baseSelf),
+    baseTotal: a.baseTotal && short(a.baseTotal), cut, ...found(t, o),
   };
 }
 
-type Columns = Omit<Arranged, 'levels' | 'entry'>;
+/** What is laid out in full: a part of the width, and as much on each side of it. */
+function window(from: number, to: number): NonNullable<Layout['cut']> {
+  return { from: 2 * from - to, to: 2 * to - from, least: (to - from) / across };
+}
+
+/** What a search finds; of nested nodes only the outermost counts. */
+function found(t: Tree, { search, scale }: { search: Uint8Array | null; scale: number }): { matched: number; baseMatched: number } {
+  const out = { matched: 0, baseMatched: 0 };
+  if (!search) return out;
+  const { parent, fn } = t, inside = new Uint8Array(t.n);
+  for (let i = 0; i < inside.length; i++) {
+    const above = i > 0 && inside[parent[i]!]!;
+    if (!(inside[i] = Number(above || (fn[i]! >= 0 && search[fn[i]!]))) || above) continue;
+    out.matched += t.total[0][i]!;
+    out.baseMatched += t.total[1][i]! * scale;
+  }
+  return out;
+}
+
+type Columns = Pick<Arranged, 'parent' | 'frame' | 'kind' | 'flags' | 'self' | 'total' | 'baseSelf' | 'baseTotal'>;
 
 function fill(a: Columns, e: number, i: number, t: Tree, o: { scale: number; diff: boolean; search: Uint8Array | null }): void {
   const fn = t.fn[i]!, total = t.total[0][i]!;
@@ -99,13 +138,7 @@ function fill(a: Columns, e: number, i: number, t: Tree, o: { scale: number; dif
   }
   const above = a.flags[a.parent[e]!]! & (flag.matched | flag.under);
   if (above && e > 0) flags |= flag.under;
-  if (o.search && fn >= 0 && o.search[fn]) {
-    flags |= flag.matched;
-    if (!(flags & flag.under)) {
-      a.matched += total;
-      if (o.diff) a.baseMatched += t.total[1][i]! * o.scale;
-    }
-  }
+  if (o.search && fn >= 0 && o.search[fn]) flags |= flag.matched;
   a.flags[e] = flags;
 }
 

@@ -1,4 +1,5 @@
 import { arrange, Names, type Arranged } from './arrange.ts';
+import { parcel, type Parcel } from './dictionary.ts';
 import { callees, invert, leaves, occurrences } from './invert.ts';
 import { LiveBuffer, liveLimits, type LiveLimits } from './live.ts';
 import { documents, load } from './load.ts';
@@ -6,7 +7,7 @@ import { Model, Samples } from './model.ts';
 import { markedNodes, pick, type Clock, type Picked } from './pick.ts';
 import { Searcher } from './search.ts';
 import { Grower, rootFunction, type Found, type Tree } from './tree.ts';
-import type { Description, Frame, Frames, Layout, Sandwich, Source, Summary, View } from './types.ts';
+import type { Description, Frames, Layout, LiveLine, Sandwich, Source, Summary, View } from './types.ts';
 
 /** Of an inverted view, paths that weigh less than this part of it are not followed: a fifth of a pixel. */
 const narrowest = 1 / 8000;
@@ -54,13 +55,14 @@ export class Core {
     return this.summary();
   }
 
-  append(message: unknown): void {
+  append(message: unknown): LiveLine {
     if (!this.live) this.clear();
     const live = this.live!;
-    live.append(message);
+    const line = live.append(message);
     this.generation++;
     this.model = live.model;
     this.sides = [live.samples];
+    return line;
   }
 
   keep(ms: number): void {
@@ -83,14 +85,12 @@ export class Core {
   get clock(): Clock | null { return this.live?.clock() ?? null; }
 
   /** Functions that the page was not told of yet. */
-  news(): { epoch: number; first: number; list: Frame[] } | undefined {
+  news(): Parcel | undefined {
     if (this.sent.epoch !== this.epoch) this.sent = { epoch: this.epoch, n: 0 };
     const first = this.sent.n, n = this.model.functions.n;
     if (first === n && first > 0) return undefined;
-    const list = [];
-    for (let f = first; f < n; f++) list.push(this.model.describe(f));
     this.sent.n = n;
-    return { epoch: this.epoch, first, list };
+    return parcel(this.model, this.epoch, first);
   }
 
   private summary(): Summary {
@@ -168,15 +168,16 @@ export class Core {
   }
 
   /** Follows keys from the root as far as there are such nodes. */
-  resolve(tree: Tree, path: string[]): { node: number; missing: number } {
+  resolve(tree: Tree, path: string[]): { node: number; nodes: number[]; missing: number } {
     let node = 0;
+    const nodes = [0];
     for (let i = 0; i < path.length; i++) {
       const f = this.byKey(path[i]!);
       const next = f < 0 ? -1 : tree.nodes.find(node, f);
-      if (next < 0) return { node, missing: path.length - i };
-      node = next;
+      if (next < 0) return { node, nodes, missing: path.length - i };
+      nodes.push(node = next);
     }
-    return { node, missing: 0 };
+    return { node, nodes, missing: 0 };
   }
 
   private finish(view: View, g: Grown, tree: Tree, truncated: number): Layout {
@@ -184,11 +185,12 @@ export class Core {
       this.names = new Names();
       this.namesOf = this.model;
     }
+    const root = this.resolve(tree, view.root);
     const { entry, ...arranged }: Arranged = arrange(tree, {
       order: view.order, rank: this.names.of(this.model), scale: g.scale, diff: g.diff, elided: view.elided, search: g.found.search,
+      path: root.nodes, seen: view.seen,
     });
     const { samples, picked, type } = g.sides[0]!;
-    const root = this.resolve(tree, view.root);
     const live = this.live?.state();
     return {
       ...arranged, ...(g.quality ??= this.quality(g)), frames: null as unknown as Frames, root: Math.max(0, entry[root.node]!), rootMissing: root.missing,

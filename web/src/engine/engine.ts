@@ -1,10 +1,10 @@
-import { Dictionary } from './dictionary.ts';
-import type { Details, Frame, Frames, Heatmap, Layout, Lists, Sandwich, Sort, Source, Summary, Table, View } from './types.ts';
+import { Dictionary, type Parcel } from './dictionary.ts';
+import type { Details, Frame, Frames, Heatmap, Layout, Lists, LiveLine, Sandwich, Sort, Source, Summary, Table, View } from './types.ts';
 
 export * from './types.ts';
 
 interface Call { resolve(value: never): void; reject(reason: Error): void }
-interface Answer { id: number; value?: unknown; error?: string; frames?: { epoch: number; first: number; list: Frame[] } }
+interface Answer { id: number; value?: unknown; error?: string; frames?: Parcel }
 
 /**
  * The page's side of the worker: the worker holds the data and computes, this passes messages. All answers come in the
@@ -20,8 +20,6 @@ export class Engine {
   private next: { view: View; call: { resolve(l: Layout | null): void; reject(e: Error): void } } | null = null;
   /** Is told once when the worker broke; every question from then on fails. */
   onfailure: (reason: string) => void = () => {};
-  /** Is told what was wrong with a line of the stream, which is then left out. */
-  onwarning: (reason: string) => void = () => {};
 
   /** The worker's script: its URL, or its text as a blob. */
   constructor(script: string | Blob) {
@@ -47,8 +45,11 @@ export class Engine {
   /** Replaces everything by nothing, ready for a live stream. */
   clear(): Promise<Summary> { return this.call('clear', []); }
 
-  /** Takes one line of the live stream, as text or parsed. */
-  append(message: unknown): void { this.worker.postMessage({ id: 0, op: 'append', args: [message] }); }
+  /**
+   * Takes one line of the live stream, as text, which is quicker to hand over than to parse here, or parsed, and tells what
+   * it says besides samples. One that is wrong is left out, and rejected.
+   */
+  append(message: unknown): Promise<LiveLine> { return this.call('append', [message]); }
 
   /** How much time of the live stream is held. */
   keep(ms: number): void { this.worker.postMessage({ id: 0, op: 'keep', args: [ms] }); }
@@ -108,9 +109,8 @@ export class Engine {
   private answer(a: Answer): void {
     if (a.frames) {
       if (a.frames.epoch !== this.dictionary.epoch) this.dictionary = new Dictionary(a.frames.epoch);
-      this.dictionary.add(a.frames.first, a.frames.list);
+      this.dictionary.add(a.frames);
     }
-    if (a.id === 0) return this.onwarning(a.error ?? '');
     const call = this.calls.get(a.id);
     if (!call) return;
     this.calls.delete(a.id);

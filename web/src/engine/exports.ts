@@ -1,6 +1,6 @@
 import type { Core, Grown } from './core.ts';
 import { gzip } from './protobuf.ts';
-import { oklch, tones } from './palette.ts';
+import { change, diffColour, oklch, tones } from './palette.ts';
 import { kinds, type View } from './types.ts';
 
 export { pprof } from './pprof.ts';
@@ -134,9 +134,9 @@ function document(core: Core, g: Grown, side: number): object {
   };
 }
 
-/** A drawing without scripts: what is at least a third of a pixel wide, with titles. */
+/** A drawing without scripts: what is at least a third of a pixel wide, with titles; of a difference with its colours. */
 export async function svg(core: Core, view: View, o: SVGOptions): Promise<string> {
-  const l = await core.layout({ ...view, diff: 'off' });
+  const l = await core.layout(view);
   const width = Math.min(Math.max(o.width ?? 1200, 200), 20_000), row = 18, top = 30;
   const wide = (e: number) => l.w[e]! * width;
   let depth = 0;
@@ -155,12 +155,13 @@ export async function svg(core: Core, view: View, o: SVGOptions): Promise<string
       if (wide(e) < 0.33) continue;
       const f = l.frame[e] === 0xffffffff ? null : core.model.describe(l.frame[e]!);
       const name = f ? f.name || '[unknown]' : 'all';
+      const base = l.baseTotal?.[e];
       const percent = l.whole ? ` (${(100 * l.total[e]! / l.whole).toFixed(2)} %)` : '';
       const tone = tones[l.kind[e]!]!;
       const x = l.x[e]! * width, w = wide(e);
       const fit = Math.floor((w - 6) / 6.2);
       const label = fit < 3 ? '' : `<text x="${(x + 3).toFixed(1)}" y="${y + 12.5}" fill="${ink}">${escape(name.length <= fit ? name : `${name.slice(0, fit - 1)}\u2026`)}</text>`;
-      out.push(`<g><title>${escape(`${name.slice(0, 2000)}\n${l.total[e]} ${l.type.unit}${percent}`)}</title><rect x="${x.toFixed(2)}" y="${y}" width="${Math.max(0.2, w - 0.4).toFixed(2)}" height="${row - 1}" fill="${oklch(light, f ? tone.chroma : 0, tone.hue)}"/>${label}</g>`);
+      out.push(`<g><title>${escape(`${name.slice(0, 2000)}\n${l.total[e]} ${l.type.unit}${percent}${base === undefined ? '' : `, before ${Math.round(base)}`}`)}</title><rect x="${x.toFixed(2)}" y="${y}" width="${Math.max(0.2, w - 0.4).toFixed(2)}" height="${row - 1}" fill="${base === undefined ? oklch(light, f ? tone.chroma : 0, tone.hue) : diffColour(change(l.total[e]!, base), light)}"/>${label}</g>`);
     }
   }
   out.push('</svg>\n');

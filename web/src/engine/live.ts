@@ -1,7 +1,7 @@
 import { Ints } from './columns.ts';
 import { kindNumber } from './load.ts';
 import { Model, Samples } from './model.ts';
-import type { Live } from './types.ts';
+import type { Live, LiveLine } from './types.ts';
 
 /** Bounds of what is held: call paths, and entries (36 bytes each). */
 export interface LiveLimits { nodes: number; entries: number; threads: number }
@@ -54,9 +54,9 @@ export class LiveBuffer {
   constructor(private limits: LiveLimits = liveLimits) {}
 
   /** Takes one message. One that it does not know is ignored: the stream may learn new ones. */
-  append(message: unknown): void {
+  append(message: unknown): LiveLine {
     const m = (typeof message === 'string' ? JSON.parse(message) : message) as Record<string, unknown>;
-    if (typeof m !== 'object' || m === null) return;
+    if (typeof m !== 'object' || m === null) return { type: '' };
     switch (m.type) {
       case 'hello': this.hello(m); break;
       case 'reset': this.numbers = new Numbers(); break;
@@ -64,6 +64,7 @@ export class LiveBuffer {
       case 'batch': this.batch(m); break;
     }
     for (const key of ['fired', 'lost', 'missed'] as const) if (typeof m[key] === 'number') this.counts[key] = m[key];
+    return Object.fromEntries(Object.entries(m).filter(([, v]) => typeof v !== 'object')) as unknown as LiveLine;
   }
 
   private hello(m: Record<string, unknown>): void {

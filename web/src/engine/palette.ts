@@ -32,3 +32,23 @@ export function oklch(l: number, c: number, hue: number): string {
     return Math.round(255 * Math.min(Math.max(v, 0), 1)).toString(16).padStart(2, '0');
   }).join('');
 }
+
+/** How much more or less, -1..1: 1 is new, -1 gone, and half of it twice or half as much. */
+export function change(now: number, base: number): number {
+  const most = Math.max(Math.abs(now), Math.abs(base));
+  return most > 0 ? (now - base) / most : 0;
+}
+
+/** Steps of a difference on each side of equal. */
+export const steps = 8;
+
+/**
+ * -1 (gone or far less: blue) .. 0 (equal: grey) .. 1 (new or far more: red), around the lightness of a theme's frames. Red
+ * and blue also differ in lightness.
+ */
+export function diffColour(change: number, l: number): string {
+  const part = Math.min(1, Math.abs(change));
+  const away = l > 0.6 ? -1 : 1;
+  if (part < 0.5 / steps) return oklch(l + 0.04, 0, 0);
+  return change > 0 ? oklch(l + away * 0.16 * part, 0.03 + 0.14 * part, 27) : oklch(l + away * 0.08 * part, 0.02 + 0.1 * part, 250);
+}

@@ -45,6 +45,8 @@ export interface View {
   elided: boolean; // in a difference: also draw what only the base has
   search: string; // sought in names and modules
   searchRegexp: boolean;
+  /** The part of the width, 0..1, that is looked at, where it is not that of root: what has to be laid out in full. */
+  seen?: [from: number, to: number];
 }
 
 export const defaultView: View = {
@@ -80,6 +82,12 @@ export interface Summary extends Description {
   nodes: number;
   functions: number;
   threads: number;
+}
+
+/** What a line of the live stream says besides samples and names; as docs/api.md has it. */
+export interface LiveLine {
+  type: string; unit?: string; time?: number; start?: number; end?: number; reason?: string;
+  fired?: number; lost?: number; missed?: number;
 }
 
 /** How the live buffer is. */
@@ -129,6 +137,8 @@ export interface Layout {
   incomplete: number; // of whole: stacks that were not walked to their end
   unnamed: number; // of whole: stacks whose innermost frame has no name
   samples: number; // events of whole, where there is a sample type of unit count; else entries
+  /** Of a large tree: between from and to are all entries that are as wide as least; null: all there are. */
+  cut: { from: number; to: number; least: number } | null;
   truncated: number; // call paths of an inverted view that are too narrow to be laid out
   searchError: string; // why the search is none
   type: SampleType;

@@ -49,7 +49,9 @@ scope.onmessage = (e) => {
 async function answer({ id, op, args }: Question): Promise<void> {
   try {
     const value = await answers[op]!(...(args as never[]));
-    if (id) scope.postMessage({ id, value, frames: core.news() }, buffers(value));
+    if (!id) return;
+    const frames = core.news();
+    scope.postMessage({ id, value, frames }, [...buffers(value), ...(frames ? [frames.ends.buffer, frames.rows.buffer] : [])] as Transferable[]);
   } catch (e) {
     // What has no question to answer, a line of the stream, fails aloud.
     scope.postMessage({ id, op, error: e instanceof Error ? e.message : String(e) });

@@ -1,5 +1,5 @@
 import { hash } from '../engine/key.ts';
-import { oklch, tones } from '../engine/palette.ts';
+import { diffColour, oklch, steps, tones } from '../engine/palette.ts';
 import type { Frame } from '../engine/types.ts';
 
 export type Theme = 'light' | 'dark';
@@ -16,21 +16,10 @@ export const looks: Record<Theme, Look> = {
   dark: { paper: '#16171b', ink: '#f2f2f4', faint: '#a2a5ad', accent: '#e0b3ff', lightness: 0.44, step: 0.025 },
 };
 
-/** Steps of a difference on each side of equal. */
-export const steps = 8;
-
 /** The colour of a kind of frames, by its number, as a legend shows it. */
 export function kindColour(kind: number, theme: Theme): string {
   const tone = tones[kind] ?? tones.at(-1)!;
   return oklch(looks[theme].lightness, tone.chroma, tone.hue);
-}
-
-/** -1 (gone or far less: blue) .. 0 (equal: grey) .. 1 (new or far more: red). Red and blue also differ in lightness. */
-export function diffColour(change: number, theme: Theme): string {
-  const part = Math.min(1, Math.abs(change)), l = looks[theme].lightness;
-  const away = theme === 'light' ? -1 : 1;
-  if (part < 0.5 / steps) return oklch(l + 0.04, 0, 0);
-  return change > 0 ? oklch(l + away * 0.16 * part, 0.03 + 0.14 * part, 27) : oklch(l + away * 0.08 * part, 0.02 + 0.1 * part, 250);
 }
 
 /** Which of its kind's colours a frame has: by names only, so that it keeps it from one profile to the next. */
@@ -63,7 +52,7 @@ export class Palette {
           this.kinds[dim][k * shades + s] = pixel(oklch(light, tone.chroma, hue), look.paper, part);
         }
       });
-      for (let d = -steps; d <= steps; d++) this.diffs[dim][d + steps] = pixel(diffColour(d / steps, theme), look.paper, part);
+      for (let d = -steps; d <= steps; d++) this.diffs[dim][d + steps] = pixel(diffColour(d / steps, look.lightness), look.paper, part);
     }
   }
 

@@ -24,6 +24,8 @@ export interface FlameOptions {
   onHover(info: Info | null, x: number, y: number): void; // x and y within the page
   onSelect(info: Info | null): void; // the frame that has the keyboard, or was clicked
   onContext(info: Info, x: number, y: number): void;
+  /** What is seen is narrower than what the layout has in full: a layout of it (seen, as View has it) is wanted. */
+  onDetail?(): void;
   /** What a screen reader says of a frame; without it, its name and share. */
   describe?(info: Info): string;
 }
@@ -43,6 +45,7 @@ export class FlameChart {
   private selected = -1;
   private asked = 0;
   private free = false; // the user moved away from what is zoomed to
+  private timer = 0;
   private width = 0;
   private height = 0;
   private observer: ResizeObserver;
@@ -77,6 +80,7 @@ export class FlameChart {
     this.observer.disconnect();
     this.gestures.close();
     cancelAnimationFrame(this.asked);
+    clearTimeout(this.timer);
     this.canvas.remove();
     this.live.remove();
   }
@@ -113,6 +117,12 @@ export class FlameChart {
   /** Whether the pointer rests on a frame or one is selected: what live updates would disturb. */
   get busy(): boolean { return this.hovered > 0 || this.selected > 0; }
 
+  /** The part of the width that is seen, where that is not what is zoomed to by path. */
+  get seen(): [number, number] | undefined {
+    const { from, to } = this.window.at(Infinity);
+    return this.free ? [from, to] : undefined;
+  }
+
   /** The height at which nothing has to be scrolled. */
   get fullHeight(): number { return this.layout ? (this.layout.levels.length - 1) * rowHeight : 0; }
 
@@ -137,16 +147,26 @@ export class FlameChart {
 
   /** Moves what is seen: for measurements and controls outside. x: by parts of the width; y: by pixels. */
   pan(dx: number, dy: number): void {
-    if (dx) this.free = true;
+    if (dx) this.moved();
     this.window.pan(dx / this.width);
     this.window.scroll(this.options.icicle ? -dy : dy, this.scrollable());
     this.draw();
   }
 
   zoom(factor: number, x: number): void {
-    this.free = true;
+    this.moved();
     this.window.zoom(factor, x / this.width);
     this.draw();
+  }
+
+  /** Once the hand rests, asks for what the layout lacks. */
+  private moved(): void {
+    this.free = true;
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => {
+      const cut = this.layout?.cut, seen = this.seen;
+      if (cut && seen && (seen[0] < cut.from && cut.from > 0 || seen[1] > cut.to && cut.to < 1 || (seen[1] - seen[0]) / 4096 < cut.least)) this.o.onDetail?.();
+    }, 150);
   }
 
   private draw(): void {

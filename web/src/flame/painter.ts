@@ -1,3 +1,4 @@
+import { change } from '../engine/palette.ts';
 import { flag, rootFrame, type Layout } from '../engine/types.ts';
 import { looks, Palette, shadeOf, type Theme } from './colours.ts';
 import { Labels } from './labels.ts';
@@ -203,12 +204,6 @@ export class Painter {
     c.lineWidth = width;
     c.strokeRect(x + width / 2, this.y(depthOf(l, e), o, seen) + width / 2, Math.max(1, w - width), rowHeight - 1 - width);
   }
-}
-
-/** How much more or less, -1..1: 1 is new, -1 gone, and half of it twice or half as much. */
-export function change(now: number, base: number): number {
-  const most = Math.max(Math.abs(now), Math.abs(base));
-  return most > 0 ? (now - base) / most : 0;
 }
 
 /** What says a difference without colour. */

@@ -6,7 +6,7 @@ import type { Frame, Layout } from '../engine/engine.ts';
 import { percent } from '../units.ts';
 import { FlameChart, type Info } from '../flame/flame.ts';
 
-interface Options { label: string; onZoom(path: string[]): void }
+interface Options { label: string; onZoom(path: string[]): void; onDetail?(): void }
 
 export class Chart {
   readonly el: HTMLElement;
@@ -21,6 +21,7 @@ export class Chart {
     this.flame = new FlameChart(this.host, {
       theme: app.dark() ? 'dark' : 'light',
       onZoom: o.onZoom,
+      onDetail: o.onDetail,
       onHover: (info) => app.hover(info && chosen(info)),
       onSelect: (info) => this.select(info),
       onContext: (info, x, y) => app.context(chosen(info), x, y),

@@ -3,7 +3,8 @@
 import type { App } from '../app.ts';
 import { fill, h } from '../dom.ts';
 import { flag, kinds, type Layout } from '../engine/engine.ts';
-import { diffColour, kindColour, type Theme } from '../flame/colours.ts';
+import { diffColour } from '../engine/palette.ts';
+import { kindColour, looks, type Theme } from '../flame/colours.ts';
 
 export function kindSwatch(kind: string, dark: boolean): HTMLElement {
   const e = h('i', { class: 'swatch', title: kind });
@@ -17,7 +18,7 @@ const theme = (dark: boolean): Theme => (dark ? 'dark' : 'light');
 export function diffLegend(dark: boolean): HTMLElement[] {
   return ([[-0.9, 'less'], [0, 'the same'], [0.9, 'more']] as const).map(([change, label]) => {
     const i = h('i', { class: 'swatch' });
-    i.style.background = diffColour(change, theme(dark));
+    i.style.background = diffColour(change, looks[theme(dark)].lightness);
     return h('span', {}, i, label);
   });
 }
