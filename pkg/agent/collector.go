@@ -43,6 +43,10 @@ type CollectorOptions struct {
 	TableCache  string // directory; "": none
 	// MaxFiles bounds the descriptors held: 1024. MaxPlaces bounds the names kept from window to window: 100,000.
 	MaxFiles, MaxPlaces int
+	// Past is how much of what happened is kept for live readers: 5 min; negative: nothing. PastBytes bounds it, for each
+	// kind: 8 MiB.
+	Past      time.Duration
+	PastBytes int
 	// Flush is how long Run goes on after its context ended: 1.5 s. What no sink has taken then is dropped and counted.
 	Flush time.Duration
 	Log   *slog.Logger // default: none
@@ -53,6 +57,8 @@ const (
 	defaultMaxFiles  = 1024
 	defaultMaxPlaces = 100_000
 	defaultFlush     = 1500 * time.Millisecond
+	defaultPast      = 5 * time.Minute
+	defaultPastBytes = 8 << 20
 
 	// grace is how much later than its time a sample may come into the ring: the time that its stack takes to walk, on a
 	// CPU that a hypervisor may take away meanwhile.
@@ -151,6 +157,12 @@ func (o *CollectorOptions) defaults() {
 	if o.MaxPlaces == 0 {
 		o.MaxPlaces = defaultMaxPlaces
 	}
+	if o.Past == 0 {
+		o.Past = defaultPast
+	}
+	if o.PastBytes == 0 {
+		o.PastBytes = defaultPastBytes
+	}
 	if o.Flush == 0 {
 		o.Flush = defaultFlush
 	}
@@ -199,7 +211,7 @@ func (c *Collector) Sample(s *loader.Sample) {
 	}
 	key := sampleKey{stack: c.gen.stacks.add(s, c.objects), process: id, tid: int32(s.TID), comm: comm, kindTag: kindTagOf(s)}
 	w.part(c.gen).add(key, events, weight)
-	if live := c.live[s.Event]; live.on.Load() {
+	if live := c.live[s.Event]; live.wanted() {
 		live.add(s.Time, key, events, weight)
 	}
 }

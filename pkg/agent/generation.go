@@ -32,7 +32,10 @@ type generation struct {
 	// Of the namer, under its lock.
 	places []*place             // by node
 	seen   []uint64             // by node: the last pass that came by
-	live   []*profile.LiveStack // by stack
+	live   []*profile.LiveStack // by stack; nil where there is none
+	lives  int                  // about how many there are
+	// markers are bounded by the objects that can root a stack.
+	markers map[string]*profile.LiveLocation
 }
 
 func newGeneration(identify Identifier) *generation {
@@ -44,6 +47,12 @@ func (g *generation) bounded() *generation {
 	g.stacks.limit = hardNodes
 	g.processes.limit, g.processes.series.limit, g.processes.relook = hardProcesses, hardSeries, true
 	return g
+}
+
+// seal lets go of what is needed to add to a generation.
+func (g *generation) seal() {
+	g.stacks.children, g.stacks.ids, g.stacks.recent = nil, nil, nil
+	g.processes.ids = nil
 }
 
 // A view is a generation at one moment. It may be read on any goroutine.

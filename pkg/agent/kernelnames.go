@@ -23,7 +23,7 @@ func (k *kernelNamer) places(frames []frame) []*place {
 	names := k.names(addrs)
 	out := make([]*place, len(frames))
 	for i := range frames {
-		out[i] = &place{mapping: profile.Mapping{File: profile.KernelMapping}, addr: addrs[i], frames: names(i)}
+		out[i] = &place{LiveLocation: profile.LiveLocation{Mapping: profile.Mapping{File: profile.KernelMapping}, Addr: addrs[i], Frames: names(i)}}
 	}
 	return out
 }

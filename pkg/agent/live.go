@@ -23,11 +23,13 @@ const (
 // ErrEnded means that the collector has stopped.
 var ErrEnded = errors.New("collector has stopped")
 
-// A feed gives readers what happens of one kind as it happens. Without readers it costs one look at a flag for each sample.
+// A feed gives readers what happens of one kind as it happens, and keeps the last minutes of it for those to come.
+// Nothing is named without a reader.
 type feed struct {
 	c    *Collector
 	kind int
 	on   atomic.Bool
+	past past
 
 	// Of the reading goroutine.
 	samples  []rawSample
@@ -35,7 +37,7 @@ type feed struct {
 	from     time.Duration
 	fromWall time.Time
 	lost     uint64 // as last counted
-	counting bool   // there were readers at from
+	counting bool   // lost is of from
 
 	raw  chan *rawBatch
 	done chan struct{}
@@ -75,7 +77,10 @@ type LiveStats struct {
 }
 
 func newFeed(c *Collector, kind int) *feed {
-	return &feed{c: c, kind: kind, raw: make(chan *rawBatch, rawBatches), done: make(chan struct{}), readers: map[*liveReader]bool{}}
+	return &feed{
+		c: c, kind: kind, raw: make(chan *rawBatch, rawBatches), done: make(chan struct{}), readers: map[*liveReader]bool{},
+		past: past{keep: c.options.Past, limit: c.options.PastBytes},
+	}
 }
 
 // Subscribe returns a channel of what happens of a kind from now on, about four batches a second, and a function that ends it. The
@@ -119,7 +124,10 @@ func (f *feed) readerCount() int {
 	return len(f.readers)
 }
 
-// add notes a sample. It is called while there are readers.
+// wanted reports whether samples are to be noted.
+func (f *feed) wanted() bool { return f.past.keep > 0 || f.on.Load() }
+
+// add notes a sample. It is called while they are wanted.
 func (f *feed) add(at time.Duration, key sampleKey, events, weight uint64) {
 	if len(f.samples) >= maxRaw {
 		f.overflow += events
@@ -131,12 +139,12 @@ func (f *feed) add(at time.Duration, key sampleKey, events, weight uint64) {
 // begin is the start of the first batch.
 func (f *feed) begin() {
 	f.from, f.fromWall = f.c.schedule.clock()
-	f.counting = f.on.Load()
+	f.counting = f.wanted()
 }
 
-// tick hands what was noted to the goroutine that names.
+// tick hands what was noted to the past and, if there are readers, to the goroutine that names.
 func (f *feed) tick() {
-	on := f.on.Load()
+	on := f.wanted()
 	if on || len(f.samples) > 0 {
 		f.send()
 	} else {
@@ -171,7 +179,13 @@ func (f *feed) send() {
 		}
 		f.lost = counters.LostTotal()
 	}
-	f.samples, f.overflow = make([]rawSample, 0, len(f.samples)+len(f.samples)/4), 0
+	f.past.add(b)
+	f.overflow = 0
+	if !f.on.Load() {
+		f.samples = f.samples[:0] // the past has a copy
+		return
+	}
+	f.samples = make([]rawSample, 0, len(f.samples)+len(f.samples)/4)
 	select {
 	case f.raw <- b:
 	default:

@@ -18,18 +18,19 @@ func (c *Collector) liveBatch(kind Kind, raw *rawBatch) *profile.LiveBatch {
 	out.Fired = out.Lost
 	v := raw.view
 	stacks := c.liveStacks(v, raw.samples)
+	samples := slices.Clone(raw.samples) // the past has them, too
 	bucket := func(s rawSample) time.Time { return raw.base.Add(s.at).Truncate(profile.LiveBucket) }
-	slices.SortStableFunc(raw.samples, func(a, b rawSample) int {
+	slices.SortStableFunc(samples, func(a, b rawSample) int {
 		return cmp.Or(bucket(a).Compare(bucket(b)), cmp.Compare(a.process, b.process), cmp.Compare(a.tid, b.tid),
 			cmp.Compare(a.stack, b.stack), cmp.Compare(a.comm, b.comm), cmp.Compare(a.kindTag, b.kindTag))
 	})
-	for i := 0; i < len(raw.samples); {
-		first := raw.samples[i]
+	for i := 0; i < len(samples); {
+		first := samples[i]
 		var sum count
 		at := bucket(first)
-		for ; i < len(raw.samples) && raw.samples[i].sampleKey == first.sampleKey && bucket(raw.samples[i]).Equal(at); i++ {
-			sum.events += raw.samples[i].events
-			sum.weight += raw.samples[i].weight
+		for ; i < len(samples) && samples[i].sampleKey == first.sampleKey && bucket(samples[i]).Equal(at); i++ {
+			sum.events += samples[i].events
+			sum.weight += samples[i].weight
 		}
 		p := v.processes[first.process]
 		s := v.series[p.series]
@@ -48,7 +49,10 @@ func (c *Collector) liveBatch(kind Kind, raw *rawBatch) *profile.LiveBatch {
 	return out
 }
 
-// liveStacks returns the stacks of some samples by number. A generation makes each once.
+// maxLiveStacks bounds the stacks that a generation keeps for live readers: some 400 bytes each.
+const maxLiveStacks = 16 << 10
+
+// liveStacks returns the stacks of some samples by number. A generation makes each once, unless there are many.
 func (c *Collector) liveStacks(v *view, samples []rawSample) map[uint32]*profile.LiveStack {
 	out := make(map[uint32]*profile.LiveStack, len(samples))
 	c.namer.mu.Lock()
@@ -67,11 +71,15 @@ func (c *Collector) liveStacks(v *view, samples []rawSample) map[uint32]*profile
 		}
 	}
 	c.namer.name(v, missing)
+	if g.lives += len(missing); g.lives > maxLiveStacks {
+		clear(g.live)
+		g.lives = len(missing)
+	}
 	var buf []*place
 	for _, id := range missing {
 		st := v.read(id, g.places, buf)
 		buf = st.places
-		live := newLiveStack(st)
+		live := g.newLiveStack(st)
 		out[id] = live
 		if !st.unread() {
 			g.live[id] = live // else it may have better names later
@@ -80,22 +88,30 @@ func (c *Collector) liveStacks(v *view, samples []rawSample) map[uint32]*profile
 	return out
 }
 
-func newLiveStack(st namedStack) *profile.LiveStack {
-	out := &profile.LiveStack{Reason: st.reason(), Locations: make([]profile.LiveLocation, 0, len(st.places)+1)}
-	marker := func(name string) {
-		out.Locations = append(out.Locations, profile.LiveLocation{Frames: []profile.Frame{{Name: name}}})
-	}
+// newLiveStack refers to the places of the stack, and makes markers once.
+func (g *generation) newLiveStack(st namedStack) *profile.LiveStack {
+	out := &profile.LiveStack{Reason: st.reason(), Locations: make([]*profile.LiveLocation, 0, len(st.places)+1)}
 	for _, p := range st.places {
-		if p.gap {
-			marker(gapMarker)
-			continue
+		out.Locations = append(out.Locations, &p.LiveLocation)
+	}
+	if st.marker == "" {
+		return out
+	}
+	m := g.markers[st.marker]
+	if m == nil {
+		if g.markers == nil {
+			g.markers = map[string]*profile.LiveLocation{}
 		}
-		out.Locations = append(out.Locations, profile.LiveLocation{Mapping: p.mapping, Addr: p.addr, Frames: p.frames})
+		l := markerLocation(st.marker)
+		m = &l
+		g.markers[st.marker] = m
 	}
-	if st.marker != "" {
-		marker(st.marker)
-	}
+	out.Locations = append(out.Locations, m)
 	return out
+}
+
+func markerLocation(name string) profile.LiveLocation {
+	return profile.LiveLocation{Frames: []profile.Frame{{Name: name}}}
 }
 
 // functionsOf yields the names of a stack's functions, leaf first.

@@ -34,7 +34,7 @@ func (v *view) read(id uint32, places []*place, buf []*place) namedStack {
 			continue
 		}
 		out.frames++
-		if len(p.frames) > 0 && !p.jit {
+		if len(p.Frames) > 0 && !p.jit {
 			out.symbolized++
 		}
 	}
@@ -59,8 +59,8 @@ func (st namedStack) reason() string {
 // functions yields the names of the stack's functions, leaf first and callees before those that they are inlined in.
 func (st namedStack) functions(yield func(string) bool) {
 	for _, p := range st.places {
-		for i := range p.frames {
-			if !yield(p.frames[i].Name) {
+		for i := range p.Frames {
+			if !yield(p.Frames[i].Name) {
 				return
 			}
 		}
@@ -94,7 +94,7 @@ func (l *locator) location(p *place) *pprof.Location {
 	if p.gap {
 		loc = l.b.Marker(gapMarker)
 	} else {
-		loc = l.b.Location(p.mapping, p.addr, p.frames)
+		loc = l.b.Location(p.Mapping, p.Addr, p.Frames)
 	}
 	p.owner, p.at = l, int32(len(l.made))
 	l.made = append(l.made, loc)

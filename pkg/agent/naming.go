@@ -120,7 +120,7 @@ func (n *namer) nameObject(v *view, index int, nodes []uint32) {
 	}
 	for i, p := range places {
 		if key, ok := v.key(frames[i]); ok && !p.unread {
-			intern(p.frames)
+			intern(p.Frames)
 			n.cache.put(key, p)
 			n.stats.places++
 		}
@@ -138,14 +138,14 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 		}
 		return n.placesIn(obj, profile.VDSOMapping, frames, false)
 	case gapIndex:
-		return []*place{{gap: true}}
+		return []*place{{LiveLocation: markerLocation(gapMarker), gap: true}}
 	case jitIndex, unknownIndex:
 		name := profile.JITMapping
 		if index == unknownIndex {
 			name = "[unknown]"
 		}
 		return placesWithout(frames, place{
-			mapping: profile.Mapping{File: name}, jit: true, frames: []profile.Frame{{Name: name}},
+			LiveLocation: profile.LiveLocation{Mapping: profile.Mapping{File: name}, Frames: []profile.Frame{{Name: name}}}, jit: true,
 		})
 	}
 	return n.placesOfFile(v.objects[index-firstFile], frames)
@@ -153,7 +153,7 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 
 func (n *namer) placesOfFile(ob *object, frames []frame) []*place {
 	if n.hurry.Load() {
-		return placesWithout(frames, place{mapping: profile.Mapping{File: ob.display()}, unread: true})
+		return placesWithout(frames, placeIn(profile.Mapping{File: ob.display()}, true))
 	}
 	index := n.indexes.take(ob.serial)
 	if index == nil {
@@ -178,30 +178,33 @@ func placesWithout(frames []frame, like place) []*place {
 	out := make([]*place, len(frames))
 	for i, f := range frames {
 		p := like
-		p.addr = f.offset()
+		p.Addr = f.offset()
 		out[i] = &p
 	}
 	return out
 }
 
+// placeIn is a place without a name.
+func placeIn(m profile.Mapping, unread bool) place {
+	return place{LiveLocation: profile.LiveLocation{Mapping: m}, unread: unread}
+}
+
 // placesIn names frames of one object; obj is nil when it could not be read.
 func (n *namer) placesIn(obj *symbolize.Object, name string, frames []frame, unread bool) []*place {
 	if obj == nil {
-		return placesWithout(frames, place{mapping: profile.Mapping{File: name}, unread: unread})
+		return placesWithout(frames, placeIn(profile.Mapping{File: name}, unread))
 	}
 	out := make([]*place, len(frames))
 	for i, f := range frames {
 		addr, ok := obj.Address(f.offset())
-		if n.hurry.Load() {
-			out[i] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset(), unread: true}
+		if hurry := n.hurry.Load(); hurry || !ok {
+			p := placeIn(profile.Mapping{File: name, BuildID: obj.BuildID()}, hurry)
+			p.Addr = f.offset()
+			out[i] = &p
 			continue
 		}
-		if !ok {
-			out[i] = &place{mapping: profile.Mapping{File: name, BuildID: obj.BuildID()}, addr: f.offset()}
-			continue
-		}
-		p := &place{mapping: obj.Mapping(addr, name), addr: addr, frames: obj.Frames(addr)}
-		p.root = isRoot(p.frames) || atEntry(obj.Entry(), addr)
+		p := &place{LiveLocation: profile.LiveLocation{Mapping: obj.Mapping(addr, name), Addr: addr, Frames: obj.Frames(addr)}}
+		p.root = isRoot(p.Frames) || atEntry(obj.Entry(), addr)
 		out[i] = p
 	}
 	return out

@@ -8,13 +8,12 @@ import (
 
 // A place is a named frame. It is not changed once others have it, but for owner and at.
 type place struct {
-	mapping profile.Mapping
-	addr    uint64 // in the object file; a kernel address as it is
-	frames  []profile.Frame
-	root    bool // a thread starts here
-	jit     bool
-	gap     bool
-	unread  bool // the object's file was not to be had: worth another try
+	profile.LiveLocation // Addr is in the object file; a kernel address as it is
+
+	root   bool // a thread starts here
+	jit    bool
+	gap    bool
+	unread bool // the object's file was not to be had: worth another try
 
 	owner *locator // that gave the place a number last; of the one goroutine that builds profiles
 	at    int32

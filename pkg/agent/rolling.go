@@ -90,6 +90,7 @@ func (c *Collector) turn() {
 	c.objects.renumber(fileWindows)
 	c.counts.overflowed += c.gen.stacks.dropped
 	old := c.gen.processes.series
+	c.gen.seal()
 	c.gen, c.age = c.newGeneration(), 0
 	for key, t := range c.thinnings {
 		if _, used := old.ids[key]; !used { // not in the whole of the last generation

@@ -10,10 +10,11 @@ type LiveLocation struct {
 	Frames  []Frame
 }
 
-// A LiveStack is a named stack, leaf first. It is never changed. Within one feed the same pointer means the same stack;
-// the same stack may come with another pointer later, when memory was reclaimed.
+// A LiveStack is a named stack, leaf first. It is never changed, nor are its locations, which stacks share: a location
+// has ten times the size of a pointer, and a busy machine has tens of thousands of stacks. The same pointer means the same
+// stack, or location; the same one may come with another pointer later, when memory was reclaimed.
 type LiveStack struct {
-	Locations []LiveLocation
+	Locations []*LiveLocation
 	Reason    string // why the stack is not complete; "" when it is
 }
 

@@ -6,16 +6,20 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
-// A dictionary numbers what a live stream has told its reader already, and collects what it has to tell next. It holds
-// stacks by pointer, so the feed cannot reclaim them before it is reset.
+// A dictionary numbers what a live stream has told its reader already, and collects what it has to tell next.
 type dictionary struct {
 	limit   int
 	strings map[string]int64
 	frames  map[frameKey]int64
 	nodes   map[nodeKey]int64
-	stacks  map[*profile.LiveStack]int64
 	threads map[threadKey]int64
+	labels  map[labelNode]int64
 	bytes   int // of strings
+
+	// Short ways to what is above, for what was met lately: the feed cannot reclaim what they hold.
+	stacks    map[*profile.LiveStack]int64
+	locations map[*profile.LiveLocation][]int64 // frames, innermost first
+	sets      map[profile.Extra]int64
 
 	news increments
 }
@@ -26,12 +30,15 @@ type increments struct {
 	Frames  []int64  `json:"frames,omitempty"`  // name, module, kind, file, line
 	Nodes   []int64  `json:"nodes,omitempty"`   // parent, frame
 	Threads []int64  `json:"threads,omitempty"` // service, comm, pid, tid, container
+	Labels  []int64  `json:"labels,omitempty"`  // parent, key, value
 	bytes   int      // of strings
 }
 
 type (
 	frameKey struct{ name, module, kind, file, line int64 }
 	nodeKey  struct{ parent, frame int64 }
+	// A labelNode is a set of labels: another set and one more.
+	labelNode struct{ parent, key, value int64 }
 	// A threadKey has names as they are: two that are equal once cut are still two.
 	threadKey struct {
 		service, comm, container string
@@ -39,8 +46,11 @@ type (
 	}
 )
 
-// maxDictionaryBytes bounds the strings of a dictionary.
-const maxDictionaryBytes = 16 << 20
+// Bounds of a dictionary, besides its limit.
+const (
+	maxDictionaryBytes = 8 << 20  // of strings
+	maxShortWays       = 16 << 10 // of each kind
+)
 
 func newDictionary(limit int) *dictionary {
 	d := &dictionary{limit: limit}
@@ -52,14 +62,15 @@ func (d *dictionary) reset() {
 	*d = dictionary{
 		limit:   d.limit,
 		strings: make(map[string]int64), frames: make(map[frameKey]int64), nodes: make(map[nodeKey]int64),
-		stacks: make(map[*profile.LiveStack]int64), threads: make(map[threadKey]int64),
+		threads: make(map[threadKey]int64), labels: make(map[labelNode]int64),
+		stacks: make(map[*profile.LiveStack]int64), locations: make(map[*profile.LiveLocation][]int64), sets: make(map[profile.Extra]int64),
 	}
 }
 
 // full tells that no more should be added. A stack can go beyond the limit by its own frames only.
 func (d *dictionary) full() bool {
-	return len(d.strings) >= d.limit || len(d.frames) >= d.limit || len(d.nodes) >= d.limit || len(d.stacks) >= d.limit ||
-		len(d.threads) >= d.limit || d.bytes >= maxDictionaryBytes
+	return len(d.strings) >= d.limit || len(d.frames) >= d.limit || len(d.nodes) >= d.limit ||
+		len(d.threads) >= d.limit || len(d.labels) >= d.limit || d.bytes >= maxDictionaryBytes
 }
 
 // take returns the increments so far and begins new ones.
@@ -105,13 +116,56 @@ func (d *dictionary) stack(s *profile.LiveStack) int64 {
 	}
 	node := int64(0)
 	for i := len(s.Locations) - 1; i >= 0; i-- {
-		l := location(&s.Locations[i])
-		for j := max(len(l.Line), 1) - 1; j >= 0; j-- {
-			node = d.node(node, d.frame(l, j))
+		frames := d.location(s.Locations[i])
+		for j := len(frames) - 1; j >= 0; j-- {
+			node = d.node(node, frames[j])
 		}
 	}
-	d.stacks[s] = node
+	remember(d.stacks, s, node)
 	return node
+}
+
+// location returns the frames of a location, innermost first.
+func (d *dictionary) location(s *profile.LiveLocation) []int64 {
+	if frames, ok := d.locations[s]; ok {
+		return frames
+	}
+	l := location(s)
+	frames := make([]int64, max(len(l.Line), 1))
+	for i := len(frames) - 1; i >= 0; i-- {
+		frames[i] = d.frame(l, i)
+	}
+	remember(d.locations, s, frames)
+	return frames
+}
+
+// remember enters a short way, and forgets all when there are too many.
+func remember[K comparable, V any](m map[K]V, k K, v V) {
+	if len(m) >= maxShortWays {
+		clear(m)
+	}
+	m[k] = v
+}
+
+// extra returns the set of further labels of a sample; 0 is the empty one.
+func (d *dictionary) extra(e profile.Extra) int64 {
+	if e == (profile.Extra{}) {
+		return 0
+	}
+	set, ok := d.sets[e]
+	if ok {
+		return set
+	}
+	for _, l := range e.Labels() {
+		n := labelNode{set, d.string(l.Key), d.string(l.Value)}
+		if set, ok = d.labels[n]; !ok {
+			set = int64(len(d.labels) + 1)
+			d.labels[n] = set
+			d.news.Labels = append(d.news.Labels, n.parent, n.key, n.value)
+		}
+	}
+	remember(d.sets, e, set)
+	return set
 }
 
 func (d *dictionary) node(parent, frame int64) int64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -131,6 +132,7 @@ type fakeFeed struct {
 	mu      sync.Mutex
 	readers map[chan *profile.LiveBatch]bool
 	joined  chan struct{} // gets one for each subscription
+	past    []*profile.LiveBatch
 	err     error
 }
 
@@ -155,6 +157,16 @@ func (f *fakeFeed) Subscribe(kind string) (<-chan *profile.LiveBatch, func(), er
 		defer f.mu.Unlock()
 		delete(f.readers, c)
 	}, nil
+}
+
+func (f *fakeFeed) Past(kind string, since time.Time) iter.Seq[*profile.LiveBatch] {
+	return func(yield func(*profile.LiveBatch) bool) {
+		for _, b := range f.past {
+			if kind == "cpu" && b.End.After(since) && !yield(b) {
+				return
+			}
+		}
+	}
 }
 
 // send gives b to every reader that has room, as an agent does.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"os"
 	"time"
@@ -34,7 +35,7 @@ func (s *Server) liveStream(w http.ResponseWriter, r *http.Request, p params) er
 	}
 	st := &liveState{out: out, service: p.Get("service"), dictionary: newDictionary(s.o.Limits.Dictionary), counts: &s.counts}
 	if !since.IsZero() {
-		st.past = s.recentOf(kind.Name).since(since) // what comes meanwhile is in both, and told once
+		st.past = s.o.Feed.Past(kind.Name, since)
 	}
 	reason, err := st.run(r, batches, kind, s)
 	s.counts.add(metrics.LiveEndedTotal, reason)
@@ -76,7 +77,8 @@ type liveState struct {
 	dictionary *dictionary
 	counts     *counts
 	totals     liveTotals
-	past       []*profile.LiveBatch // to be told first
+	past       iter.Seq[*profile.LiveBatch] // to be told first; nil: nothing
+	told       time.Time                    // the end of it
 }
 
 // liveTotals are sums over all services since the stream began.
@@ -111,8 +113,9 @@ type liveMessage struct {
 	End   int64  `json:"end"`  // Unix milliseconds
 	Base  int64  `json:"base"` // bucket 0 starts here
 	increments
-	Samples []int64 `json:"samples,omitempty"` // node, thread, bucket, count, value
-	More    bool    `json:"more,omitempty"`    // the rest of this batch follows
+	Samples      []int64 `json:"samples,omitempty"`       // node, thread, bucket, count, value
+	SampleLabels []int64 `json:"sample_labels,omitempty"` // set of each; absent when all are 0
+	More         bool    `json:"more,omitempty"`          // the rest of this batch follows
 	liveTotals
 }
 
@@ -122,15 +125,13 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 		Type: "hello", Version: 1, Kind: k.Name, Unit: k.Unit, Service: l.service,
 		BucketMillis: profile.LiveBucket.Milliseconds(), Time: s.o.Now().UnixMilli(),
 	}
-	if len(l.past) > 0 {
-		hello.Since = l.past[0].Start.UnixMilli()
-	}
-	if err := l.out.send(hello); err != nil {
+	if err := l.begin(hello, s.o.Now()); err != nil {
 		return endReason(err), err
 	}
-	told, err := l.replay(s.o.Now())
-	if err != nil {
-		return endReason(err), err
+	if !l.told.IsZero() { // that may have taken longer than batches wait for a reader
+		if err := l.tell(s.o.Feed.Past(k.Name, l.told), s.o.Now()); err != nil {
+			return endReason(err), err
+		}
 	}
 	silence := time.NewTimer(s.o.Limits.Heartbeat)
 	defer silence.Stop()
@@ -149,9 +150,7 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 			if !ok {
 				return end("feed")
 			}
-			if b.End.After(told) {
-				err = l.batch(b, s.o.Now())
-			}
+			err = l.next(b, s.o.Now())
 		case <-silence.C:
 			err = l.out.send(liveNote{Type: "heartbeat", Time: s.o.Now().UnixMilli(), liveTotals: l.totals})
 		}
@@ -162,18 +161,49 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 	}
 }
 
-// replay tells the past and returns where it ends.
-func (l *liveState) replay(now time.Time) (end time.Time, err error) {
-	for i, b := range l.past {
-		once := *b
-		once.Missed = 0 // by another reader
-		if err := l.batch(&once, now); err != nil {
-			return end, err
-		}
-		end, l.past[i] = b.End, nil
+// begin says hello, and tells the past.
+func (l *liveState) begin(hello liveHello, now time.Time) error {
+	if l.past == nil {
+		return l.out.send(hello)
 	}
-	l.past = nil
-	return end, nil
+	next, stop := iter.Pull(l.past)
+	defer stop()
+	b, ok := next()
+	if ok {
+		hello.Since = b.Start.UnixMilli()
+	}
+	if err := l.out.send(hello); err != nil {
+		return err
+	}
+	return l.tell(func(yield func(*profile.LiveBatch) bool) {
+		for ; ok && yield(b); b, ok = next() {
+		}
+	}, now)
+}
+
+// tell sends batches of the past.
+func (l *liveState) tell(past iter.Seq[*profile.LiveBatch], now time.Time) error {
+	for b := range past {
+		if err := l.batch(b, now); err != nil {
+			return err
+		}
+		l.told = b.End
+	}
+	return nil
+}
+
+// next sends a batch of the feed, unless it was told with the past.
+func (l *liveState) next(b *profile.LiveBatch, now time.Time) error {
+	if !b.End.After(l.told) {
+		return nil
+	}
+	if b.Missed > 0 && !b.Start.After(l.told) { // those that it missed while the past was told were part of that
+		once := *b
+		once.Missed = 0
+		b = &once
+	}
+	l.told = time.Time{}
+	return l.batch(b, now)
 }
 
 func endReason(err error) string {
@@ -189,9 +219,9 @@ const (
 	maxMessageStrings = 512 << 10 // bytes
 )
 
-type liveKey struct{ node, thread, bucket int64 }
+type liveKey struct{ node, thread, bucket, labels int64 }
 
-// batch sends what b has of the stream's service. Samples of a thread in the same bucket and stack become one.
+// batch sends what b has of the stream's service. Samples of a thread with the same bucket, stack and labels become one.
 func (l *liveState) batch(b *profile.LiveBatch, now time.Time) error {
 	l.totals.Fired += b.Fired
 	l.totals.Lost += b.Lost
@@ -202,10 +232,15 @@ func (l *liveState) batch(b *profile.LiveBatch, now time.Time) error {
 	base := b.Start.Truncate(profile.LiveBucket).UnixMilli()
 	m := liveMessage{Type: "batch", Start: b.Start.UnixMilli(), End: b.End.UnixMilli(), Base: base}
 	index := make(map[liveKey]int)
+	var labels []int64
+	labelled := false
 	send := func(more bool) error {
-		m.increments, m.More, m.liveTotals = l.dictionary.take(), more, l.totals
+		m.increments, m.More, m.liveTotals, m.SampleLabels = l.dictionary.take(), more, l.totals, nil
+		if labelled {
+			m.SampleLabels = labels
+		}
 		err := l.out.send(m)
-		m.Samples = m.Samples[:0]
+		m.Samples, labels, labelled = m.Samples[:0], labels[:0], false
 		clear(index)
 		return err
 	}
@@ -224,12 +259,17 @@ func (l *liveState) batch(b *profile.LiveBatch, now time.Time) error {
 				return err
 			}
 		}
-		key := liveKey{l.dictionary.stack(s.Stack), l.dictionary.thread(s), (s.Bucket.UnixMilli() - base) / profile.LiveBucket.Milliseconds()}
+		key := liveKey{
+			l.dictionary.stack(s.Stack), l.dictionary.thread(s),
+			(s.Bucket.UnixMilli() - base) / profile.LiveBucket.Milliseconds(), l.dictionary.extra(s.Extra),
+		}
 		at, ok := index[key]
 		if !ok {
 			at = len(m.Samples)
 			index[key] = at
 			m.Samples = append(m.Samples, key.node, key.thread, key.bucket, 0, 0)
+			labels = append(labels, key.labels)
+			labelled = labelled || key.labels != 0
 		}
 		m.Samples[at+3] += s.Count
 		m.Samples[at+4] += s.Value

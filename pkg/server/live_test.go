@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,7 @@ type liveClient struct {
 	frames  [][5]int64
 	nodes   [][2]int64 // node 1 is nodes[0]
 	threads [][5]int64
+	sets    []string // of further labels; set 1 is sets[0]
 
 	types  []string
 	counts map[string][2]int64 // service|comm|tid|bucket|path -> count, value
@@ -51,7 +53,7 @@ func (c *liveClient) line(b []byte) {
 	case "hello":
 		c.hello = decode[liveHello](c.t, b)
 	case "reset":
-		c.strings, c.frames, c.nodes, c.threads = nil, nil, nil, nil
+		c.strings, c.frames, c.nodes, c.threads, c.sets = nil, nil, nil, nil, nil
 		c.resets++
 	case "end":
 		c.end = m.Reason
@@ -75,11 +77,26 @@ func (c *liveClient) batch(m liveMessage) {
 	for i := 0; i < len(m.Threads); i += 5 {
 		c.threads = append(c.threads, [5]int64(m.Threads[i:]))
 	}
+	set := func(i int64) string {
+		if i == 0 {
+			return ""
+		}
+		return c.sets[i-1]
+	}
+	for i := 0; i < len(m.Labels); i += 3 {
+		c.sets = append(c.sets, set(m.Labels[i])+"|"+c.strings[m.Labels[i+1]]+"="+c.strings[m.Labels[i+2]])
+	}
+	if m.SampleLabels != nil && len(m.SampleLabels)*5 != len(m.Samples) {
+		c.t.Fatalf("%d sets of labels for %d numbers of samples", len(m.SampleLabels), len(m.Samples))
+	}
 	for i := 0; i < len(m.Samples); i += 5 {
 		s := [5]int64(m.Samples[i:])
 		th := c.threads[s[1]]
 		at := time.UnixMilli(m.Base + s[2]*20).UTC().Format("05.000")
 		key := fmt.Sprintf("%s|%s|%d|%s|%s", c.strings[th[0]], c.strings[th[1]], th[3], at, c.path(s[0]))
+		if m.SampleLabels != nil {
+			key += set(m.SampleLabels[i/5])
+		}
 		sum := c.counts[key]
 		c.counts[key] = [2]int64{sum[0] + s[3], sum[1] + s[4]}
 	}
@@ -96,7 +113,7 @@ func (c *liveClient) path(node int64) string {
 func liveStackOf(names ...string) *profile.LiveStack {
 	s := &profile.LiveStack{}
 	for i := len(names) - 1; i >= 0; i-- {
-		s.Locations = append(s.Locations, profile.LiveLocation{
+		s.Locations = append(s.Locations, &profile.LiveLocation{
 			Mapping: profile.Mapping{Start: 0x1000, Limit: 0x100000, File: "/usr/bin/x", BuildID: "aabb"},
 			Addr:    address(names[i]), Frames: []profile.Frame{{Name: names[i], File: "x.c", Line: 3}},
 		})
@@ -385,7 +402,7 @@ func TestDictionaryPointers(t *testing.T) {
 	if d.stack(b) != n || d.stack(a) != n || len(d.take().Nodes) != 4 || len(d.take().Nodes) != 0 {
 		t.Error("the same stack has several nodes, or is told twice")
 	}
-	inlined := &profile.LiveStack{Locations: []profile.LiveLocation{{Addr: 1, Frames: []profile.Frame{{Name: "inner"}, {Name: "outer"}}}, {Addr: 0xabc}}}
+	inlined := &profile.LiveStack{Locations: []*profile.LiveLocation{{Addr: 1, Frames: []profile.Frame{{Name: "inner"}, {Name: "outer"}}}, {Addr: 0xabc}}}
 	leaf := d.stack(inlined)
 	news := d.take()
 	if fmt.Sprint(news.Nodes) != "[0 2 3 3 4 4]" || leaf != 5 || !strings.Contains(strings.Join(news.Strings, " "), "0xabc") {
@@ -393,5 +410,32 @@ func TestDictionaryPointers(t *testing.T) {
 	}
 	if _, err := json.Marshal(news); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLiveLabels: samples that differ in further labels only stay apart, and a message without labels has no list of them.
+func TestLiveLabels(t *testing.T) {
+	f := newFixture(t)
+	stack := liveStackOf("main", "wait")
+	labelled := func(labels ...profile.Label) profile.LiveSample {
+		s := liveSampleOf("nginx", 0, stack, 1)
+		s.Extra = profile.NewExtra(labels...)
+		return s
+	}
+	io, idle := profile.Label{Key: "state", Value: "io"}, profile.Label{Key: "idle", Value: "true"}
+	f.feed.past = []*profile.LiveBatch{
+		liveBatchOf(0, 4, 0, labelled(io), labelled(), labelled(idle, io), labelled(io)),
+		liveBatchOf(time.Second, 1, 0, labelled()),
+	}
+	c, next := openLive(t, f, serveTest(t, f)+"/api/v1/live?since=now-5m")
+	for range 3 {
+		next()
+	}
+	got := map[string]int64{}
+	for key, n := range c.counts {
+		got[key[strings.Index(key, "main;wait")+len("main;wait"):]] += n[0]
+	}
+	if want := (map[string]int64{"": 2, "|state=io": 2, "|idle=true|state=io": 1}); !maps.Equal(got, want) {
+		t.Errorf("counts by labels %v, want %v", got, want)
 	}
 }

@@ -48,7 +48,6 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 			return fmt.Errorf("serve HTTP on %s: %w", l.Addr(), err)
 		})
 	}
-	group.Go(func() error { s.keepRecent(failed); return nil })
 	<-failed.Done()
 	s.stop()
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Limits.Shutdown)

@@ -37,7 +37,7 @@ func start(t *testing.T, f *fixture) (address string, stop func() error) {
 
 // TestShutdown: open streams and recordings are told, get what there is, and Serve returns.
 func TestShutdown(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Limits.Shutdown, o.Limits.Recent = time.Minute, -1 })
+	f := newFixture(t, func(o *Options) { o.Limits.Shutdown = time.Minute })
 	address, stop := start(t, f)
 	c, next := openLive(t, f, "http://"+address+"/api/v1/live")
 	next()

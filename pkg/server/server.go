@@ -9,7 +9,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,16 +39,14 @@ type Options struct {
 
 // Limits bound what clients can hold. A zero field has the default.
 type Limits struct {
-	Live        int           // live streams at once: 16
-	Recordings  int           // /pprof/ recordings at once: 16
-	Queries     int           // profiles that are merged or sent at once: 4
-	QueryWait   time.Duration // for one of these before 503: 5 s
-	Write       time.Duration // for one answer, or one message of a stream, to be taken by the client: 10 s
-	Heartbeat   time.Duration // silence on a live stream before a message says that all is well: 5 s
-	Shutdown    time.Duration // for answers to end after Serve's context did: 1 s
-	Recent      time.Duration // of live batches that are kept for readers that ask for the past: 5 min; negative: none
-	RecentBytes int           // that these may take, for each kind: 32 MiB
-	Dictionary  int           // nodes, and strings, that a live stream keeps before it starts anew: 200,000
+	Live       int           // live streams at once: 16
+	Recordings int           // /pprof/ recordings at once: 16
+	Queries    int           // profiles that are merged or sent at once: 4
+	QueryWait  time.Duration // for one of these before 503: 5 s
+	Write      time.Duration // for one answer, or one message of a stream, to be taken by the client: 10 s
+	Heartbeat  time.Duration // silence on a live stream before a message says that all is well: 5 s
+	Shutdown   time.Duration // for answers to end after Serve's context did: 1 s
+	Dictionary int           // nodes, and strings, that a live stream keeps before it starts anew: 100,000
 }
 
 func (l Limits) withDefaults() Limits {
@@ -70,11 +67,7 @@ func (l Limits) withDefaults() Limits {
 	wait(&l.Write, 10*time.Second)
 	wait(&l.Heartbeat, 5*time.Second)
 	wait(&l.Shutdown, time.Second)
-	set(&l.Dictionary, 200_000)
-	set(&l.RecentBytes, 32<<20)
-	if l.Recent == 0 {
-		l.Recent = 5 * time.Minute
-	}
+	set(&l.Dictionary, 100_000)
 	return l
 }
 
@@ -84,9 +77,6 @@ type Server struct {
 	hosts   atomic.Pointer[map[string]bool]
 	handler http.Handler
 	counts  counts
-
-	recentMu sync.Mutex
-	recents  map[string]*recent // by kind
 
 	live, recordings, queries chan struct{} // a token for each that is under way
 
@@ -110,7 +100,6 @@ func New(o Options) *Server {
 		recordings: make(chan struct{}, o.Limits.Recordings),
 		queries:    make(chan struct{}, o.Limits.Queries),
 		stopping:   make(chan struct{}),
-		recents:    map[string]*recent{},
 	}
 	s.SetHosts(o.Hosts)
 	s.stop = onceClose(s.stopping)

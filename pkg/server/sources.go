@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
@@ -59,6 +60,9 @@ type Feed interface {
 	// when the feed ends. Who reads slowly misses batches, and is told so in the next one. It fails for a kind that is
 	// not sampled.
 	Subscribe(kind string) (<-chan *profile.LiveBatch, func(), error)
+	// Past yields the batches of a kind that reach beyond a time, oldest first, as far as they are kept. A batch that was
+	// yielded and one of Subscribe's may be the same.
+	Past(kind string, since time.Time) iter.Seq[*profile.LiveBatch]
 }
 
 // A Status is what the daemon says of itself; as JSON it is the answer to /api/v1/status. Zero times are omitted.
