@@ -48,6 +48,21 @@ test('a batch, increments, a reset, another stream', async () => {
   assert.equal((await c.layout(defaultView)).whole, 0, 'another kind begins with nothing');
 });
 
+test('further labels: sets that grow by one label, known after a reset and a move', async () => {
+  const c = live({ nodes: 4, entries: 1000, threads: 100 });
+  const more = { ...batch, strings: [...batch.strings, 'state', 'io', 'idle', 'true'], labels: [0, 7, 8, 1, 9, 10], fired: 30,
+    samples: [2, 0, 5, 3, 30, 1, 0, 5, 1, 7, 1, 0, 5, 1, 100], sample_labels: [1, 2, 0] };
+  const whole = async (filter: object) => (await c.layout({ ...defaultView, filter })).whole;
+  c.append(more);
+  assert.deepEqual([await whole({ labels: ['state=io'] }), await whole({ hideLabels: ['idle=true'] }), await whole({})], [37, 130, 137]);
+  c.append({ type: 'reset' });
+  c.append({ ...more, strings: more.strings.map((s) => (s === 'io' ? 'runqueue' : s)), labels: [0, 7, 8], sample_labels: [1, 0, 0] });
+  c.append({ type: 'batch', start: start + 250, end: start + 500, base: start + 240, strings: ['x', 'y', 'z'],
+    frames: [11, 1, 2, 3, 1, 12, 1, 2, 3, 2, 13, 1, 2, 3, 3], nodes: [0, 2, 0, 3, 0, 4], samples: [3, 0, 0, 1, 1, 4, 0, 0, 1, 1, 5, 0, 0, 1, 1] }); // too many nodes
+  assert.deepEqual([await whole({ labels: ['state=io'] }), await whole({ labels: ['state=runqueue'] }), await whole({ hideLabels: ['idle=true'] })],
+    [37, 30, 270]);
+});
+
 test('what is older than keep leaves', async () => {
   const c = live();
   c.keep(1000);

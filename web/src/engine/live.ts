@@ -6,6 +6,9 @@ import type { Live, LiveLine } from './types.ts';
 /** Bounds of what is held: call paths, and entries (36 bytes each). */
 export interface LiveLimits { nodes: number; entries: number; threads: number }
 
+/** What one sample may say of itself: a daemon says four things at most. */
+const mostLabels = 16;
+
 export const liveLimits: LiveLimits = { nodes: 200_000, entries: 1_000_000, threads: 20_000 };
 
 /** The stream's own numbers (docs/api.md). What they stand for enters the model when a sample needs it. */
@@ -15,20 +18,25 @@ class Numbers {
   parents = new Ints(); // of node i + 1
   nodeFrames = new Ints();
   threads = new Ints(); // groups of five
+  /** Sets of further labels, root first; set 0 is empty. */
+  sets: { key: string; value: string }[][] = [[]];
   // Numbers in the model, -1 where there is none yet.
   frame = new Ints();
   node = new Ints();
   thread = new Ints();
+  set = new Ints();
 
   /** Forgets what the model called things, because there is another model. */
   unbind(): void {
     this.frame.a.fill(-1);
     this.node.a.fill(-1, 1);
     this.thread.a.fill(-1);
+    this.set.a.fill(-1);
   }
 
   constructor() {
     this.node.push(0);
+    this.set.push(-1);
   }
 }
 
@@ -88,12 +96,12 @@ export class LiveBuffer {
     if (!this.origin) this.origin = base;
     if (end > this.end) this.end = end;
     const offset = Math.round((base - this.origin) / this.bucketMs);
-    const list = flat(m.samples);
+    const list = flat(m.samples), sets = flat(m.sample_labels);
     const { samples } = this;
     for (let i = 0; i + 4 < list.length; i += 5) {
       samples.node.push(this.node(list[i]!));
       samples.thread.push(this.thread(list[i + 1]!));
-      samples.label.push(-1);
+      samples.label.push(this.labels(sets[i / 5] ?? 0));
       samples.stack.push(0);
       samples.bucket.push(offset + list[i + 2]!);
       samples.values[0]!.push(list[i + 3]!);
@@ -113,6 +121,14 @@ export class LiveBuffer {
       n.node.push(-1);
     }
     for (const v of flat(m.threads)) n.threads.push(v);
+    const labels = flat(m.labels);
+    for (let i = 0; i + 2 < labels.length; i += 3) {
+      const parent = n.sets[labels[i]!];
+      if (!parent) throw new Error(`the stream has a set of labels below set ${labels[i]} of ${n.sets.length}`);
+      const string = (s: number) => n.strings[s] ?? '';
+      n.sets.push([...parent, { key: string(labels[i + 1]!), value: string(labels[i + 2]!) }].slice(0, mostLabels));
+      n.set.push(-1);
+    }
     while (n.frame.n * 5 < n.frames.n) n.frame.push(-1);
     while (n.thread.n * 5 < n.threads.n) n.thread.push(-1);
   }
@@ -159,6 +175,13 @@ export class LiveBuffer {
     return n.thread.at(i);
   }
 
+  private labels(i: number): number {
+    const n = this.numbers;
+    if (!(i > 0 && i < n.sets.length)) return -1;
+    if (n.set.at(i) < 0) n.set.a[i] = this.model.labelSet(n.sets[i]!);
+    return n.set.at(i);
+  }
+
   /** Drops what is older than keep, and the oldest where there is too much; moves when too little of the model is in use. */
   private evict(): void {
     const s = this.samples;
@@ -198,6 +221,8 @@ export class LiveBuffer {
     this.foldedThreads = 0;
     for (let i = s.n - 1; i >= s.start; i--) { // the newest threads first: those of which there is more to come
       s.node.a[i] = node[s.node.at(i)]!;
+      const set = s.label.at(i);
+      if (set >= 0) s.label.a[i] = model.labelSet(old.labelSets[set]!.map((l) => old.labels[l]!));
       const t = s.thread.at(i);
       if (t < 0) continue;
       if (thread[t]! < 0) {
