@@ -15,6 +15,7 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
+	"github.com/ebpfprof/ebpfprof/pkg/server"
 )
 
 // counters count perf events by service for as long as the daemon runs. A nil one counts nothing.
@@ -75,6 +76,32 @@ func openCounters(c config.Config, fs proc.FS, filter loader.Filter, identify ag
 	}
 	n.bytes = n.programs.KernelBytes()
 	return n, nil
+}
+
+// status is what is counted, and each reason that something is not; nil when nothing was asked for.
+func (n *counters) status() *server.CountingStatus {
+	if n == nil {
+		return nil
+	}
+	s := &server.CountingStatus{}
+	if n.programs != nil {
+		for _, e := range n.events {
+			s.Events = append(s.Events, e.Name)
+		}
+	}
+	for i, e := range n.asked {
+		u := n.cannot[i]
+		if u == nil {
+			continue
+		}
+		at := slices.IndexFunc(s.Cannot, func(p server.CountingProblem) bool { return p.Problem == u.Reason })
+		if at < 0 {
+			at = len(s.Cannot)
+			s.Cannot = append(s.Cannot, server.CountingProblem{Problem: u.Reason})
+		}
+		s.Cannot[at].Events = append(s.Cannot[at].Events, e.Name)
+	}
+	return s
 }
 
 // countInterval is how often counts are read: often enough that most processes can still be asked whose they are, and

@@ -30,6 +30,7 @@ type daemon struct {
 	level   *slog.LevelVar
 	fs      proc.FS
 	started time.Time
+	cpus    int                           // online when the daemon started; 0: not known
 	load    func() (config.Config, error) // reads the configuration anew
 	notify  notifier
 
@@ -80,6 +81,9 @@ func (d *daemon) open(c config.Config) (err error) {
 	rules, err := serviceRules(c)
 	if err != nil {
 		return err
+	}
+	if cpus, err := d.fs.OnlineCPUs(); err == nil {
+		d.cpus = len(cpus)
 	}
 	d.services = newServiceIdentifier(d.fs, rules)
 	if c.Store.Enabled {

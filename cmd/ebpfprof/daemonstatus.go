@@ -28,7 +28,9 @@ func (d *daemon) status() server.Status {
 	o := agent.MeasureOverhead(programs+time.Duration(seconds*1e9), d.sampler.KernelBytes()+bytes)
 	s.Overhead = server.OverheadStatus{
 		KernelSeconds: o.KernelSeconds, UserSeconds: o.UserSeconds, RSSBytes: o.RSSBytes, KernelBytes: o.KernelBytes,
+		CPUs: d.cpus,
 	}
+	s.Counting = d.counters.status()
 	if d.store != nil {
 		st := d.store.Status()
 		s.Store = &server.StoreStatus{

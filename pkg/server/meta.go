@@ -64,6 +64,9 @@ func (s Status) filled() Status {
 	for i := range s.Push {
 		s.Push[i].Requests, s.Push[i].Dropped = filled(s.Push[i].Requests), filled(s.Push[i].Dropped)
 	}
+	if s.Counting != nil {
+		s.Counting = &CountingStatus{append([]string{}, s.Counting.Events...), append([]CountingProblem{}, s.Counting.Cannot...)}
+	}
 	if s.Store != nil {
 		store := *s.Store
 		store.Dropped = filled(store.Dropped)
@@ -81,15 +84,19 @@ func filled(m map[string]uint64) map[string]uint64 {
 
 func (s *Server) kinds(w http.ResponseWriter, r *http.Request, _ params) error {
 	type kind struct {
-		Name   string   `json:"name"`
-		Unit   string   `json:"unit"`
-		Period int64    `json:"period,omitempty"`
-		Active bool     `json:"active"`
-		MadeOf []string `json:"made_of,omitempty"`
+		Name    string   `json:"name"`
+		Unit    string   `json:"unit"`
+		Period  int64    `json:"period,omitempty"`
+		Active  bool     `json:"active"`
+		Problem string   `json:"problem,omitempty"`
+		MadeOf  []string `json:"made_of,omitempty"`
 	}
 	kinds := []kind{}
 	for _, k := range s.o.Status().withDerived() {
-		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active, k.MadeOf})
+		if k.MadeOf != nil {
+			k.Problem = "" // that it is not sampled itself is none
+		}
+		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active, k.Problem, k.MadeOf})
 	}
 	return s.sendJSON(w, r, struct {
 		Kinds []kind `json:"kinds"`

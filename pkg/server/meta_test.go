@@ -50,7 +50,8 @@ func TestReload(t *testing.T) {
 func TestLists(t *testing.T) {
 	f := newFixture(t)
 	kinds := decode[struct{ Kinds []KindStatus }](t, f.get(t, "/api/v1/kinds"))
-	if len(kinds.Kinds) != 2 || kinds.Kinds[0].Name != "cpu" || !kinds.Kinds[0].Active || kinds.Kinds[1].Active {
+	if len(kinds.Kinds) != 2 || kinds.Kinds[0].Name != "cpu" || !kinds.Kinds[0].Active || kinds.Kinds[1].Active ||
+		kinds.Kinds[0].Problem != "" || kinds.Kinds[1].Problem != "no such tracepoint" {
 		t.Errorf("kinds: %+v", kinds)
 	}
 	services := decode[struct{ Services []service }](t, f.get(t, "/api/v1/services"))

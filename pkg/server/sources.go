@@ -67,15 +67,16 @@ type Feed interface {
 
 // A Status is what the daemon says of itself; as JSON it is the answer to /api/v1/status. Zero times are omitted.
 type Status struct {
-	Version  string         `json:"version"`
-	Started  time.Time      `json:"started"`
-	Ready    bool           `json:"ready"`
-	Waiting  string         `json:"waiting,omitempty"` // for what, while not ready
-	Kinds    []KindStatus   `json:"kinds"`
-	Overhead OverheadStatus `json:"overhead"`
-	Store    *StoreStatus   `json:"store,omitempty"` // nil: there is no history
-	Push     []PushStatus   `json:"push"`
-	Config   ConfigStatus   `json:"config"`
+	Version  string          `json:"version"`
+	Started  time.Time       `json:"started"`
+	Ready    bool            `json:"ready"`
+	Waiting  string          `json:"waiting,omitempty"` // for what, while not ready
+	Kinds    []KindStatus    `json:"kinds"`
+	Overhead OverheadStatus  `json:"overhead"`
+	Counting *CountingStatus `json:"counting,omitempty"` // nil: not wanted
+	Store    *StoreStatus    `json:"store,omitempty"`    // nil: there is no history
+	Push     []PushStatus    `json:"push"`
+	Config   ConfigStatus    `json:"config"`
 }
 
 // A KindStatus is one kind of event. Fired = Samples + sum(Lost).
@@ -97,7 +98,20 @@ type OverheadStatus struct {
 	KernelSeconds float64 `json:"kernel_seconds"`
 	UserSeconds   float64 `json:"user_seconds"`
 	RSSBytes      uint64  `json:"rss_bytes"`
-	KernelBytes   uint64  `json:"kernel_bytes"` // BPF maps
+	KernelBytes   uint64  `json:"kernel_bytes"`   // BPF maps
+	CPUs          int     `json:"cpus,omitempty"` // of the machine, online; 0: not known
+}
+
+// A CountingStatus is what perf events are counted by service, and what the machine cannot count.
+type CountingStatus struct {
+	Events []string          `json:"events"`
+	Cannot []CountingProblem `json:"cannot"`
+}
+
+// A CountingProblem is one reason that some events are not counted.
+type CountingProblem struct {
+	Events  []string `json:"events"`
+	Problem string   `json:"problem"`
 }
 
 // A StoreStatus is the state of the history on disk.

@@ -1,7 +1,7 @@
 // The daemon's HTTP, by relative addresses, so that a proxy may put it anywhere. docs/api.md describes it.
 
-export interface Kind { name: string; unit: string; period?: number; active: boolean }
-export interface KindStatus extends Kind { problem?: string; fired: number; samples: number; lost: Record<string, number> }
+export interface Kind { name: string; unit: string; period?: number; active: boolean; problem?: string }
+export interface KindStatus extends Kind { fired: number; samples: number; lost: Record<string, number> }
 export interface Push {
   target: string; url?: string; requests: Record<string, number>; pushed: number; dropped: Record<string, number>;
   spooled_bytes: number; spooled_files: number; last_error?: string; last_success?: string;
@@ -9,6 +9,7 @@ export interface Push {
 export interface Status {
   version: string; started: string; uptime_seconds: number; ready: boolean; waiting?: string; kinds: KindStatus[];
   overhead: { kernel_seconds: number; user_seconds: number; rss_bytes: number; kernel_bytes: number; cpus?: number };
+  counting?: { events: string[]; cannot: { events: string[]; problem: string }[] };
   store?: { bytes: number; oldest?: string; newest?: string; paused?: string; dropped: Record<string, number>; corrupt: number };
   push: Push[];
 }

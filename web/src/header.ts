@@ -188,6 +188,7 @@ export class Header {
     }
     const not = (st?.kinds ?? []).filter((k) => k.problem && !k.active && k.name !== kind);
     if (not.length) lines.push({ text: 'Not sampled here: ' + not.map((k) => `${kindLabel(k.name)} (${k.problem})`).join('; ') });
+    for (const c of st?.counting?.cannot ?? []) lines.push({ text: `Not counted here: ${c.events.join(', ')} (${c.problem})` });
     if (st?.store?.paused) lines.push({ text: `History is not written: ${st.store.paused}` });
     const key = JSON.stringify(lines.map((l) => l.text));
     if (key === this.linesKey) return;
