@@ -5,13 +5,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
 	"golang.org/x/term"
 
-	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 	"github.com/ebpfprof/ebpfprof/pkg/render"
 	"github.com/ebpfprof/ebpfprof/web"
@@ -48,8 +48,8 @@ func showsSeveral(f render.F) bool {
 	return false
 }
 
-// planOutputs finds the format of each path. label names the default file.
-func planOutputs(paths []string, format, label string, events []loader.Event) ([]*output, error) {
+// planOutputs finds the format of each path. label names the default file; events are in the order of output.event.
+func planOutputs(paths []string, format, label string, events []string) ([]*output, error) {
 	if len(paths) == 0 {
 		paths = []string{defaultName(label, time.Now())}
 	}
@@ -70,9 +70,12 @@ func planOutputs(paths []string, format, label string, events []loader.Event) ([
 		}
 		if len(events) > 0 && strings.Contains(p, eventVerb) {
 			for i, e := range events {
-				out = append(out, &output{path: strings.ReplaceAll(p, eventVerb, fileName(e.Name)), format: f, event: i})
+				out = append(out, &output{path: strings.ReplaceAll(p, eventVerb, fileName(e)), format: f, event: i})
 			}
 			continue
+		}
+		if len(events) > 1 && slices.Contains(events, heapEvent) {
+			return nil, usageError("-o %s: %s is a profile of its own; write %s in the name for a file of each event", p, heapEvent, eventVerb)
 		}
 		if len(events) > 1 && !showsSeveral(f) {
 			return nil, usageError("-o %s: %s shows one event; write %s in the name for a file of each", p, f.Name, eventVerb)

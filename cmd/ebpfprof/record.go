@@ -41,6 +41,7 @@ type recordFlags struct {
 	budgetMiB int64
 	cacheDir  string
 	quiet     bool
+	enable    int64
 }
 
 func newRecordCmd() *cobra.Command {
@@ -56,7 +57,8 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 		Example: `  sudo ebpfprof record -a -d 10s -o profile.svg -o profile.pb.gz
   sudo ebpfprof record --comm '^postgres' -o - --format folded | sort
   sudo ebpfprof record -o build.svg -- make -j8
-  sudo ebpfprof record -e cpu -e page-faults:100 -o 'profile.%e.svg' -p 4711`,
+  sudo ebpfprof record -e cpu -e page-faults:100 -o 'profile.%e.svg' -p 4711
+  sudo ebpfprof record -e heap -p 4711 -d 1s -o heap.pb.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at != 0 && len(args) > 0 {
 				return usageError("unexpected argument %q: a command to run comes after --", args[0])
@@ -87,6 +89,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
+	fl.Int64Var(&f.enable, "heap-enable", 0, "for -e heap: turn memory profiling on in Go programs that have it off, one sample per `BYTES`, and off again at the end")
 	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no last line")
 	return cmd
@@ -121,8 +124,22 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if r.targets, err = f.targets(len(command) > 0); err != nil {
 		return nil, err
 	}
-	if r.events, err = parseEvents(f.events, f.frequency); err != nil {
-		return nil, err
+	names, heap := takeHeap(f.events)
+	if len(names) > 0 {
+		if r.events, err = parseEvents(names, f.frequency); err != nil {
+			return nil, err
+		}
+	}
+	if f.enable < 0 || f.enable > 0 && !heap {
+		return nil, usageError("--heap-enable %d: want a number of bytes, with -e %s", f.enable, heapEvent)
+	}
+	names = nil
+	for _, e := range r.events {
+		names = append(names, e.Name)
+	}
+	if heap {
+		r.heap = newHeapWatch(r.fs, r.targets, r.targets.Child, f.enable)
+		names = append(names, heapEvent)
 	}
 	if r.push, err = planPush(f.push); err != nil {
 		return nil, err
@@ -130,7 +147,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if r.push != nil && len(f.outputs) == 0 {
 		return r, nil
 	}
-	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command), r.events); err != nil {
+	if r.outputs, err = planOutputs(f.outputs, f.format, f.label(command), names); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -180,6 +197,18 @@ func (f *recordFlags) label(command []string) string {
 		}
 	}
 	return "all"
+}
+
+// takeHeap takes the heap out of the events' names: it is read, not sampled.
+func takeHeap(names []string) (others []string, heap bool) {
+	for _, name := range names {
+		if name == heapEvent {
+			heap = true
+			continue
+		}
+		others = append(others, name)
+	}
+	return others, heap
 }
 
 // parseEvents reads NAME[@HZ|:PERIOD] of each event.

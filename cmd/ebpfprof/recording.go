@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	pprof "github.com/google/pprof/profile"
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
@@ -31,6 +32,7 @@ type recording struct {
 	summary   string
 	metrics   string
 	push      *pushTarget // nil: nowhere
+	heap      *heapWatch  // nil: not asked for
 	ringBytes int
 	quiet     bool
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
@@ -54,6 +56,9 @@ func (r *recording) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(r.events) == 0 {
+		return r.runHeap(ctx)
+	}
 	if err := probe.Privileges(); err != nil {
 		return &exitError{exitUnsupported, err}
 	}
@@ -74,14 +79,25 @@ func (r *recording) run(ctx context.Context) error {
 	if err := r.start(); err != nil {
 		return err
 	}
+	if r.heap != nil {
+		pid := 0
+		if r.child != nil {
+			pid = r.child.pid()
+		}
+		r.heap.start(pid)
+	}
 	read := make(chan error, 1)
 	go func() { read <- r.sampler.Run(r.recorder) }()
 	duration, err := r.wait(ctx, signals, read)
 	r.progress.clear()
+	var heap heapResult
+	if r.heap != nil {
+		heap = r.endHeap()
+	}
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
-	return r.finish(duration, signals)
+	return r.finish(duration, signals, heap)
 }
 
 // open loads the programs and enters the targets.
@@ -230,17 +246,19 @@ func (r *recording) targetsLive() bool {
 }
 
 // finish builds and writes the profiles and tells how it went. The command's exit code is ours.
-func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) error {
+func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, heap heapResult) error {
 	counters, err := r.counters()
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
 	kernelBytes := r.sampler.KernelBytes()
-	stacks, failed := r.writeProfiles(duration, counters)
+	stacks, failed := r.writeProfiles(duration, counters, heap.profile)
+	failed = errors.Join(failed, heap.failed)
 	summary := agent.Summary{
 		DurationSeconds: duration.Seconds(),
 		CPUs:            r.sampler.CPUs(),
 		Events:          map[string]agent.EventSummary{},
+		Heap:            heap.summary,
 		UnwindTables:    r.recorder.UnwindStats(),
 	}
 	var programs time.Duration
@@ -265,6 +283,15 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 	if !r.quiet {
 		r.report(summary, counters)
 	}
+	var none error
+	if r.recorder.Samples() == 0 && (heap.summary == nil || heap.summary.Processes == 0) {
+		none = r.noSamples(duration, counters)
+	}
+	return r.end(failed, signals, none)
+}
+
+// end returns the exit code as an error: the command's own, if there is one; none is why there is nothing.
+func (r *recording) end(failed error, signals <-chan os.Signal, none error) error {
 	if r.child != nil {
 		code := r.child.wait(signals)
 		if failed != nil && code == 0 {
@@ -281,8 +308,8 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal) err
 	if failed != nil {
 		return &exitError{exitFailed, failed}
 	}
-	if r.recorder.Samples() == 0 {
-		return &exitError{exitNoSamples, r.noSamples(duration, counters)}
+	if none != nil {
+		return &exitError{exitNoSamples, none}
 	}
 	return nil
 }
@@ -300,12 +327,18 @@ func (r *recording) counters() ([]loader.Counters, error) {
 }
 
 // writeProfiles writes and pushes what was recorded. It returns how whole the stacks are, by event.
-func (r *recording) writeProfiles(duration time.Duration, counters []loader.Counters) ([]agent.Stacks, error) {
+func (r *recording) writeProfiles(duration time.Duration, counters []loader.Counters, heap *pprof.Profile) ([]agent.Stacks, error) {
 	var failed error
 	all, stacks := r.recorder.Profile(r.started, duration, r.comments(counters, allEvents)...)
 	ofAll := r.recorder.Times()
 	for _, o := range r.outputs {
 		p, times := all, ofAll
+		if o.event == len(r.events) {
+			if heap != nil {
+				failed = errors.Join(failed, o.write(heap, nil, r.owner))
+			}
+			continue
+		}
 		if o.event != allEvents {
 			p = r.recorder.ProfileOf(o.event, r.started, duration, r.comments(counters, o.event)...)
 			times = r.recorder.Times()
@@ -313,6 +346,9 @@ func (r *recording) writeProfiles(duration time.Duration, counters []loader.Coun
 		failed = errors.Join(failed, o.write(p, times, r.owner))
 	}
 	if r.push != nil {
+		if heap != nil {
+			failed = errors.Join(failed, r.push.push(context.Background(), heap, 0))
+		}
 		for i := range r.events {
 			p := r.recorder.ProfileOf(i, r.started, duration, r.comments(counters, i)...)
 			failed = errors.Join(failed, r.push.push(context.Background(), p, counters[i].LostTotal()))

@@ -62,16 +62,7 @@ func percent(part, whole uint64) float64 {
 
 // report prints what was written and, last, how true it is.
 func (r *recording) report(s agent.Summary, counters []loader.Counters) {
-	for _, o := range r.outputs {
-		if o.written && o.path != "-" {
-			fmt.Fprintf(os.Stderr, "wrote %s%s\n", o.path, o.hint())
-		}
-	}
-	if r.push != nil {
-		if s := r.push.exporter.Status(); s.Pushed > 0 {
-			fmt.Fprintf(os.Stderr, "pushed %d profiles to %s\n", s.Pushed, s.URL)
-		}
-	}
+	r.reportOutputs()
 	if n := counters[0].TargetsFull; n > 0 { // is of no event, and counted with the first
 		fmt.Fprintf(os.Stderr, "warning: %d child processes were not followed: too many targets at once\n", n)
 	}
@@ -86,12 +77,29 @@ func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 			fmt.Fprintln(os.Stderr, offCPULine(o))
 		}
 	}
+	if s.Heap != nil {
+		reportHeap(s.Heap)
+	}
 	e := s.Total()
 	cost := s.Overhead.KernelSeconds + s.Overhead.UserSeconds
 	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
 	fmt.Fprintf(os.Stderr, "%d samples, %d lost, %.1f%% of stacks complete, %.1f%% of frames symbolized, overhead %.2f s = %.2f%% of the machine\n",
 		e.Samples, e.LostTotal(), percent(e.Stacks["complete"], e.Samples), percent(e.Frames.Symbolized, e.Frames.Total),
 		cost, 100*cost/busy)
+}
+
+// reportOutputs prints what was written and sent.
+func (r *recording) reportOutputs() {
+	for _, o := range r.outputs {
+		if o.written && o.path != "-" {
+			fmt.Fprintf(os.Stderr, "wrote %s%s\n", o.path, o.hint())
+		}
+	}
+	if r.push != nil {
+		if s := r.push.exporter.Status(); s.Pushed > 0 {
+			fmt.Fprintf(os.Stderr, "pushed %d profiles to %s\n", s.Pushed, s.URL)
+		}
+	}
 }
 
 // offCPULine tells the exact times.

@@ -47,6 +47,7 @@ type Summary struct {
 	StartSeconds    float64                 `json:"start_seconds"` // from our exec to the first sample; 0 without one
 	CPUs            int                     `json:"cpus"`
 	Events          map[string]EventSummary `json:"events"`
+	Heap            *HeapSummary            `json:"heap,omitempty"` // of the event heap
 	UnwindTables    UnwindStats             `json:"unwind_tables"`
 	Overhead        Overhead                `json:"overhead"`
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
@@ -106,6 +107,49 @@ func (t Targets) Seed(fs proc.FS, s TargetAdder) error {
 }
 
 const seedLooks = 3
+
+// Processes lists the targets that live now, sorted, kernel threads among them. extra are further processes, such as the
+// one that Child stands for; they and named ones come with their descendants.
+func (t Targets) Processes(fs proc.FS, extra ...int) ([]int, error) {
+	switch {
+	case len(t.PIDs) > 0 || t.Comm != nil || t.Child:
+		roots, err := t.roots(fs)
+		if err != nil {
+			return nil, err
+		}
+		all, err := fs.Descendants(append(slices.Clone(roots), extra...)...)
+		if errors.Is(err, proc.ErrNoProcess) { // one that died meanwhile
+			err = nil
+		}
+		return all, err
+	case t.Cgroup != "":
+		ref, err := fs.ResolveCgroup(t.Cgroup)
+		return cgroupPIDs(fs, []proc.CgroupRef{ref}, err)
+	case t.Unit != "":
+		ref, err := fs.ResolveUnit(t.Unit)
+		return cgroupPIDs(fs, []proc.CgroupRef{ref}, err)
+	case t.Container != "":
+		refs, err := fs.ResolveContainer(t.Container)
+		return cgroupPIDs(fs, refs, err)
+	}
+	return fs.PIDs()
+}
+
+func cgroupPIDs(fs proc.FS, refs []proc.CgroupRef, err error) ([]int, error) {
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, ref := range refs {
+		pids, err := fs.CgroupPIDs(ref)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pids...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
 
 func (t Targets) roots(fs proc.FS) ([]int, error) {
 	if t.Comm == nil {
