@@ -61,6 +61,9 @@ func (g *GoHeaps) summary(at time.Time) HeapSummary {
 		} else if w.err != nil {
 			note += fmt.Sprintf("; of %s before, then: %s", at.Sub(w.at).Round(time.Millisecond), reasonOf(w.err))
 		}
+		if len(w.restores) > 0 {
+			note += "; its profile was turned on for this recording: what it allocated before is not in it"
+		}
 		if len(s.notes) < maxWithout {
 			s.notes = append(s.notes, note)
 		}
