@@ -56,6 +56,7 @@ export class HeatmapPanel implements Panel {
     view.filter = { ...view.filter, from: undefined, to: undefined };
     // A minute at least, so that the first seconds of a stream are not as wide as the page.
     const live = session.live ? layout.live : undefined;
+    if (live && live.to === 0) return; // nothing has come yet
     engine.heatmap(view, live ? Math.min(live.from, live.to - 60_000) : 0, live?.to ?? 0, 1000).then((m) => {
       if (sequence !== this.sequence) return;
       this.map = m;

@@ -1,0 +1,115 @@
+package page_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+// cells returns the text of a column of the rows in sight.
+func (b *tab) cells(column int) []string {
+	b.t.Helper()
+	return eval[[]string](b, fmt.Sprintf(`[...document.querySelectorAll('.row')].filter((r) => r.getBoundingClientRect().height).map((r) => r.children[%d].textContent)`, column))
+}
+
+// testTable: all that the graph shows, as text; sorted as asked; with the details of a row.
+func testTable(t *testing.T, browser context.Context, w *world) {
+	b := show(t, browser, w, window{}, q("view", "table"))
+	b.wait("rows", `document.querySelectorAll('.row').length > 3`)
+	if top := b.cells(0)[0]; !strings.HasPrefix(top, "compress_body") {
+		t.Errorf("the first row is %q, want the function that uses most", top)
+	}
+	for column, index := range map[string]int{"Self": 3, "Total": 5} {
+		b.click(".thead button", column)
+		b.wait("sorted by "+column, fmt.Sprintf(`document.querySelector('[aria-sort=descending]').textContent.startsWith(%s)`, quote(column)))
+		poll(t, "in the order of "+column, func() bool {
+			last := 101.0
+			for _, c := range b.cells(index) {
+				if strings.HasPrefix(c, "<") {
+					return true // less than can be told
+				}
+				v := shareOf(t, c)
+				if v > last {
+					return false
+				}
+				last = v
+			}
+			return true
+		})
+	}
+	if first := shareOf(t, b.cells(5)[0]); first != 100 {
+		t.Errorf("the first by total has %v %%", first)
+	}
+	b.click(".row .name", "compress_body")
+	b.wait("details", `document.querySelector('.details h2').textContent.includes('compress_body')`)
+	b.press(kb.Escape)
+	b.wait("closed", `!document.querySelector('.details').getBoundingClientRect().width`)
+	b.press("/")
+	b.press(strings.Split("render", "")...)
+	b.wait("found alone", `document.querySelector('.foot').textContent.startsWith('2 of')`)
+}
+
+// testLists: threads, processes and modules narrow the view down; so does a service of all.
+func testLists(t *testing.T, browser context.Context, w *world) {
+	b := show(t, browser, w, window{}, q("view", "lists", "service", ""))
+	for _, list := range []string{"Processes", "Modules", "Threads"} {
+		b.click("[aria-label=List] button", list)
+		b.wait(list+" with turns", `[...document.querySelectorAll('.row')].some((r) => r.textContent.includes('turns'))`)
+	}
+	b.click(".row .name", "turns")
+	b.wait("it alone", `document.querySelector('.chip').textContent.startsWith('thread') && location.hash.includes('threads=')`)
+	b.mustFind("serve")
+	if _, _, ok := b.find("heavy"); ok {
+		t.Error("another thread's function is drawn")
+	}
+	b.press("8")
+	b.click(".chip button", "×")
+	b.wait("services", `[...document.querySelectorAll('.row')].some((r) => r.textContent.startsWith('turns') && /compress_body|render_template/.test(r.textContent))`)
+	b.click(".row .name", "turns")
+	b.wait("one service", `new URLSearchParams(location.hash.slice(1)).get('service') === 'turns' && location.hash.includes('view') === false`)
+}
+
+// testFilters: only with, without, modules as one, recursion as one, a kind of frames left out; each can be taken away.
+func testFilters(t *testing.T, browser context.Context, w *world) {
+	b := show(t, browser, w, window{}, q())
+	at, _ := b.mustFind("render_page")
+	b.rest(at)
+	b.press("f")
+	b.wait("only with", `document.querySelector('.chip').textContent.startsWith('only with')`)
+	poll(t, "compress_body is not drawn", func() bool { _, _, ok := b.find("compress_body"); return !ok })
+	b.click(".chip button", "×")
+	at, _ = b.mustFind("serve")
+	b.rest(at)
+	b.press("h")
+	b.wait("without", `document.querySelector('.chip').textContent.startsWith('without')`)
+	poll(t, "serve is not drawn, and what it calls is", func() bool {
+		_, _, gone := b.find("serve")
+		_, _, there := b.find("render_page")
+		return !gone && there
+	})
+	b.click(".chip button", "×")
+	b.mustFind("serve")
+	b.click(".options button", "Fold modules")
+	poll(t, "the module is one frame", func() bool { _, _, ok := b.find("render_page"); return !ok })
+	b.click(".options button", "Fold modules")
+	b.click(".options button", "Collapse recursion")
+	b.click(".options button", "Inverted")
+	// The leaves stand on the root.
+	at, _ = b.mustFind("compress_body")
+	if _, _, ok := b.find("serve"); !ok {
+		t.Error("no caller is drawn")
+	}
+	caller, _ := b.mustFind("serve")
+	if caller.Y >= at.Y {
+		t.Errorf("serve stands at %v, its callee at %v: want the caller above", caller, at)
+	}
+	b.press("i")
+	poll(t, "the icicle has the caller below", func() bool {
+		leaf, _, a := b.find("compress_body")
+		above, _, c := b.find("serve")
+		return a && c && above.Y > leaf.Y
+	})
+}
