@@ -85,6 +85,10 @@ func Assets() []Asset { return mustLoad().assets }
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; " +
 	"worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
 
+// WorkerPolicy is that of the worker's script: a worker obeys its own answer's policy, not the page's. It may start itself
+// once more, for regular expressions, which only ending their worker can interrupt.
+const WorkerPolicy = "default-src 'none'; worker-src 'self'; base-uri 'none'; form-action 'none'"
+
 // FilePolicy is the content security policy that the page as a file has in itself: nothing is loaded, and no script runs
 // but its own, by their hashes. A worker made of a blob inherits it.
 func FilePolicy() string { return mustLoad().filePolicy }

@@ -88,8 +88,9 @@ func dropBody(w http.ResponseWriter) {
 
 // Policies of what is served. Nothing may be framed, and nothing loads anything from elsewhere.
 const (
-	policyNone = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	policyPage = web.Policy + "; frame-ancestors 'none'"
+	policyNone   = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	policyPage   = web.Policy + "; frame-ancestors 'none'"
+	policyWorker = web.WorkerPolicy + "; frame-ancestors 'none'"
 	// policyDrawing lets the script of a flame graph run in an origin of its own, from where it reaches nothing of ours.
 	policyDrawing = policyNone + "; style-src 'unsafe-inline'; script-src 'unsafe-inline'; sandbox allow-scripts"
 )

@@ -73,8 +73,11 @@ func TestPagePolicy(t *testing.T) {
 	}
 	for _, a := range web.Assets() {
 		h := f.request("GET", "/assets/"+a.Name).Header()
-		worker := strings.HasPrefix(a.Name, "worker-")
-		if got := h.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "script-src") && !worker {
+		want := "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		if strings.HasPrefix(a.Name, "worker-") {
+			want = "default-src 'none'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		}
+		if got := h.Get("Content-Security-Policy"); got != want {
 			t.Errorf("%s: policy %q", a.Name, got)
 		}
 		if !bytes.Equal(f.get(t, "/assets/"+a.Name), a.Data) {
