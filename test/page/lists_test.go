@@ -62,7 +62,7 @@ func testLists(t *testing.T, browser context.Context, w *world) {
 	b.click(".row .name", "turns")
 	b.wait("it alone", `document.querySelector('.chip').textContent.startsWith('thread') && location.hash.includes('threads=')`)
 	b.mustFind("serve")
-	if _, _, ok := b.find("heavy"); ok {
+	if _, _, ok := b.find("main.outer"); ok {
 		t.Error("another thread's function is drawn")
 	}
 	b.press("8")

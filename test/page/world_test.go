@@ -171,14 +171,13 @@ type world struct {
 }
 
 // lifetime is how long programs run at most, in seconds.
-const lifetime = "900"
+const lifetime = "400"
 
 // begin starts everything and waits until there is a past. Programs are nice to the browser, which shares their CPUs.
 func begin(t *testing.T) *world {
 	t.Helper()
 	w := &world{daemon: startDaemon(t)}
 	w.turns = polite(t, compile(t, "turns"), lifetime)
-	polite(t, target.C(t, "split"), lifetime)
 	polite(t, target.Go(t, "inlined"), lifetime)
 	if python, err := exec.LookPath("python3"); err == nil {
 		polite(t, python, "testdata/words.py", lifetime)
@@ -202,7 +201,7 @@ func (w *world) span(t testing.TB, service string) [2]time.Time {
 	t.Helper()
 	from := time.Now().Add(time.Second).Truncate(time.Second)
 	poll(t, "a span with "+service, func() bool {
-		return time.Since(from) > 4*time.Second && w.seconds(t, service, from) > 0.7
+		return time.Since(from) > 3*time.Second && w.seconds(t, service, from) > 0.7
 	})
 	return [2]time.Time{from, time.Now().Truncate(time.Second)}
 }
@@ -233,5 +232,5 @@ func compile(t testing.TB, name string) string {
 // polite starts a program that gives way to others.
 func polite(t testing.TB, path string, args ...string) *target.Process {
 	t.Helper()
-	return target.Start(t, "nice", append([]string{"-n", "5", path}, args...)...)
+	return target.Start(t, "nice", append([]string{"-n", "1", path}, args...)...)
 }
