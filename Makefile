@@ -3,7 +3,7 @@ FUZZTIME ?= 20s
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VM_TEST = EBPFPROF_VM=1 go test -count=1 -v -timeout 20m -parallel 2 -run '$(or $(RUN),.)' ./test/vm
 
-.PHONY: build run once screenshots test test-race test-vm check-core generate check-generated web check-web lint fuzz clean help
+.PHONY: build run once screenshots test test-race test-page test-vm check-core generate check-generated web check-web lint fuzz clean help
 .DEFAULT_GOAL := build
 
 build: ## the static binary bin/ebpfprof; needs nothing but Go
@@ -23,6 +23,10 @@ test: ## install what the tests need and run them all, those of the kernel side 
 
 test-race: ## the tests that need no root, with the race detector; pkg/unwind has no goroutines and takes it minutes
 	go test -race -count=1 $$(go list ./... | grep -Ev '/(pkg/(loader|agent|unwind)|cmd/.*|test/.*)$$')
+
+test-page: ## the page in headless Chromium, against a daemon that profiles real programs; RUN=TestLive picks one
+	scripts/install-deps.sh test
+	$(SUDO) go -C test/page test -count=1 -v -timeout 10m -run '$(or $(RUN),.)' .
 
 test-vm: ## other kernels and arm64 in QEMU; RUN=TestKernels/7 picks one
 	scripts/install-deps.sh vm

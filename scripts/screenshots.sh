@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# screenshots.sh: makes the pictures of the documentation anew, from a real recording of this machine.
+# screenshots.sh: makes the pictures of the documentation anew, from a real recording of this machine and from a daemon
+# that profiles the programs of the page's tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+mkdir -p docs/img
+EBPFPROF_SCREENSHOTS=$PWD/docs/img go -C test/page test -count=1 -run TestScreenshots .
 scripts/bench/main-job.sh "$work" >/dev/null
 mkdir -p docs/images
 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
