@@ -79,7 +79,12 @@ export class LiveClient {
 
   private fail(e: unknown): void {
     const error = e instanceof Error ? e.message : String(e);
-    if (e instanceof APIError && e.status >= 400 && e.status < 500) return this.to({ is: 'refused', error });
+    if (e instanceof APIError && e.status >= 400 && e.status < 500) {
+      this.to({ is: 'refused', error });
+      // A daemon that has just begun samples nothing yet, and what it says of that is the same.
+      this.timer = window.setTimeout(() => void this.run(), 3000);
+      return;
+    }
     const pause = Math.min(30_000, 500 * 2 ** this.attempt) * (0.75 + Math.random() / 2);
     this.attempt = Math.min(this.attempt + 1, 10);
     this.to({ is: 'broken', error, retryAt: Date.now() + pause });
