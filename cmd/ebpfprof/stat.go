@@ -25,6 +25,7 @@ type statFlags struct {
 	duration time.Duration
 	interval time.Duration
 	per      string
+	repeat   int
 	json     bool
 	output   string
 	asRoot   bool
@@ -47,6 +48,7 @@ An event that this machine cannot count is said to be so, with the reason. If it
 the exit code is 4; with a command that fails, the command's.`,
 		Example: `  sudo ebpfprof stat -- make -j8
   sudo ebpfprof stat -e page-faults,context-switches --json -- ls
+  sudo ebpfprof stat -r 10 -- ./benchmark
   sudo ebpfprof stat -a -d 5s --per service
   sudo ebpfprof stat -p 1234 --interval 1s`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,6 +74,7 @@ the exit code is 4; with a command that fails, the command's.`,
 	fl.DurationVarP(&f.duration, "duration", "d", defaultDuration, "how long; with a command, its life unless given")
 	fl.DurationVarP(&f.interval, "interval", "I", 0, "print what was counted in each `TIME` too")
 	fl.StringVar(&f.per, "per", "", "a row for each `service|process|thread`")
+	fl.IntVarP(&f.repeat, "repeat", "r", 1, "run the command `N` times, and print means and how far they spread")
 	fl.BoolVar(&f.json, "json", false, "print JSON; with --interval, one object a line")
 	fl.StringVarP(&f.output, "output", "o", "-", "`FILE` to write; - is stdout")
 	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
@@ -90,7 +93,7 @@ const minInterval = 10 * time.Millisecond
 // plan checks the flags against each other, and tries the events.
 func (f *statFlags) plan(command []string, durationGiven bool) (*counting, error) {
 	c := &counting{
-		command: command, duration: f.duration, interval: f.interval, per: f.per, json: f.json, output: f.output,
+		command: command, duration: f.duration, interval: f.interval, per: f.per, json: f.json, output: f.output, repeat: f.repeat,
 		named: len(f.events) > 0, owner: invokingUser(),
 	}
 	if !f.asRoot {
@@ -103,6 +106,14 @@ func (f *statFlags) plan(command []string, durationGiven bool) (*counting, error
 	}
 	if f.interval != 0 && f.interval < minInterval {
 		return nil, usageError("--interval %s: want at least %s", f.interval, minInterval)
+	}
+	switch {
+	case f.repeat < 1:
+		return nil, usageError("--repeat %d: want at least 1", f.repeat)
+	case f.repeat > 1 && len(command) == 0:
+		return nil, usageError("--repeat needs a command to repeat, after --")
+	case f.repeat > 1 && (f.interval != 0 || f.per != ""):
+		return nil, usageError("--repeat prints means of whole runs: leave out --interval and --per")
 	}
 	if len(command) > 0 && !durationGiven {
 		c.duration = 0

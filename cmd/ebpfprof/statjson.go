@@ -21,6 +21,8 @@ type statReport struct {
 	DurationSeconds float64              `json:"duration_seconds"`
 	StartSeconds    *float64             `json:"start_seconds,omitempty"` // with --interval: where the slice begins
 	Command         []string             `json:"command,omitempty"`
+	Runs            int                  `json:"runs,omitempty"`                    // with --repeat; figures are means of them
+	DurationError   *float64             `json:"duration_standard_error,omitempty"` // of the mean
 	Events          map[string]statEvent `json:"events"`
 	Derived         map[string]float64   `json:"derived,omitempty"`
 	Rows            []statRow            `json:"rows,omitempty"` // with --per; they add up to events
@@ -28,10 +30,11 @@ type statReport struct {
 
 // A statEvent has a value, or an error that says why it has none.
 type statEvent struct {
-	Value        *int64   `json:"value,omitempty"`
-	Unit         string   `json:"unit,omitempty"`          // "nanoseconds"; absent for what is counted
-	RunningRatio *float64 `json:"running_ratio,omitempty"` // part of the time for which it was counted; value is scaled to all of it
-	Error        string   `json:"error,omitempty"`
+	Value         *int64   `json:"value,omitempty"`
+	Unit          string   `json:"unit,omitempty"`           // "nanoseconds"; absent for what is counted
+	RunningRatio  *float64 `json:"running_ratio,omitempty"`  // part of the time for which it was counted; value is scaled to all of it
+	StandardError *float64 `json:"standard_error,omitempty"` // with --repeat: of the mean, in the unit of value
+	Error         string   `json:"error,omitempty"`
 }
 
 type statRow struct {
@@ -59,6 +62,9 @@ func (c *counting) print(w io.Writer, t *countTable) error {
 func (c *counting) printJSON(w io.Writer, t *countTable) error {
 	r := statReport{DurationSeconds: (t.elapsed - t.from).Seconds(), Command: c.command, Events: c.report(t.total)}
 	r.Derived = derived(c.byName(t.total), (t.elapsed - t.from).Seconds())
+	if p := c.repeated; p != nil {
+		r.Runs, r.DurationSeconds, r.DurationError = p.runs, p.seconds.mean, &p.seconds.deviation
+	}
 	if c.interval > 0 && t != &c.total {
 		from := t.from.Seconds()
 		r.StartSeconds = &from
@@ -96,6 +102,9 @@ func (c *counting) report(counts []perfevent.Count) map[string]statEvent {
 			e = statEvent{Value: &value, RunningRatio: &ratio}
 			if c.events[i].Clock() {
 				e.Unit = "nanoseconds"
+			}
+			if s, ok := c.repeated.event(c.events[i].Name); ok {
+				value, e.StandardError = int64(math.Round(s.mean)), &s.deviation
 			}
 		}
 		events[c.events[i].Name] = e

@@ -31,6 +31,7 @@ type counting struct {
 	per      string
 	json     bool
 	output   string
+	repeat   int      // of the command: 0 or 1 is once
 	owner    *account // of the file; nil: as we are
 	runAs    *account // of the command; nil: as we are
 
@@ -41,6 +42,9 @@ type counting struct {
 	child   *child
 	started time.Time
 	total   countTable
+	// Of a command that is repeated: what its runs counted, total being the sum.
+	repeated    *repetition
+	interrupted bool // a signal was passed on to the command
 }
 
 // A countSource counts the events of a counting's targets. begin starts the command too, if there is one.
@@ -74,6 +78,25 @@ func (c *counting) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer signal.Stop(signals)
+	if c.repeat > 1 {
+		return c.runRepeated(ctx, signals, out)
+	}
+	if err := c.count(ctx, signals, out); err != nil {
+		return err
+	}
+	if err := c.print(out, &c.total); err != nil {
+		return err
+	}
+	code := 0
+	if c.child != nil {
+		code = c.child.wait(signals)
+	}
+	return c.verdict(code)
+}
+
+// count counts once; the total is complete when it returns, though the command may go on.
+func (c *counting) count(ctx context.Context, signals <-chan os.Signal, out io.Writer) error {
+	c.total, c.child = countTable{}, nil
 	if err := c.open(); err != nil {
 		return countError(err)
 	}
@@ -85,10 +108,7 @@ func (c *counting) run(ctx context.Context) error {
 	if err := c.wait(ctx, signals, out); err != nil {
 		return countError(err)
 	}
-	if err := c.print(out, &c.total); err != nil {
-		return err
-	}
-	return c.verdict(signals)
+	return nil
 }
 
 func countError(err error) error {
@@ -129,6 +149,7 @@ func (c *counting) wait(ctx context.Context, signals <-chan os.Signal, out io.Wr
 			over = true
 		case sig := <-signals:
 			if c.child != nil {
+				c.interrupted = true
 				c.child.signal(sig)
 				continue
 			}
@@ -170,11 +191,9 @@ func (c *counting) targetsLive() bool {
 }
 
 // verdict is the exit code: the command's own, or 4 for an event that was named and could not be counted.
-func (c *counting) verdict(signals <-chan os.Signal) error {
-	if c.child != nil {
-		if code := c.child.wait(signals); code != 0 {
-			return &exitError{code, nil}
-		}
+func (c *counting) verdict(code int) error {
+	if code != 0 {
+		return &exitError{code, nil}
 	}
 	if c.named && len(c.cannot) > 0 {
 		return &exitError{exitUnsupported, errors.New(c.reasons())}

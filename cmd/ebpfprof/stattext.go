@@ -69,6 +69,9 @@ func (c *counting) span(t *countTable) string {
 	if c.interval > 0 && t != &c.total {
 		return fmt.Sprintf("from %.3f to %.3f s", t.from.Seconds(), t.elapsed.Seconds())
 	}
+	if r := c.repeated; r != nil {
+		return fmt.Sprintf("%d runs of %.6f s ( +-%.2f%% ), means", r.runs, r.seconds.mean, r.seconds.percent())
+	}
 	return fmt.Sprintf("%.6f s", t.elapsed.Seconds())
 }
 
@@ -79,11 +82,18 @@ func (c *counting) line(e perfevent.Event, counts map[string]perfevent.Count, se
 	if !ok {
 		return fmt.Sprintf(" %18s      %-24s # %s", "<not counted>", e.Name, errNotOnPMU)
 	}
+	spread, repeated := c.repeated.event(e.Name)
+	if repeated {
+		value = spread.mean
+	}
 	unit, text := "", thousands(value)
 	if e.Clock() {
 		unit, text = "msec", fmt.Sprintf("%.2f", value/1e6)
 	}
 	line := fmt.Sprintf(" %18s %-4s %-24s # %s", text, unit, e.Name, comment(e, counts, seconds))
+	if repeated {
+		line = fmt.Sprintf("%-80s ( +-%.2f%% )", line, spread.percent())
+	}
 	if n.Ratio() < 1 {
 		line = fmt.Sprintf("%-80s (%.2f%%)", line, 100*n.Ratio())
 	}
