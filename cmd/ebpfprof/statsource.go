@@ -149,16 +149,23 @@ func (s *tallySource) addProcesses(pids []int) error {
 	if err != nil {
 		return fmt.Errorf("find processes: %w", err)
 	}
+	threads := 0
 	for _, pid := range all {
 		tids, err := s.counting.fs.ThreadIDs(pid)
 		if err != nil {
 			continue // gone meanwhile
 		}
 		for _, tid := range tids {
-			if err := s.tally.AddThread(tid); err != nil && !errors.Is(err, unix.ESRCH) {
+			switch err := s.tally.AddThread(tid); {
+			case err == nil:
+				threads++
+			case !errors.Is(err, unix.ESRCH): // exits, or has
 				return err
 			}
 		}
+	}
+	if threads == 0 { // a count of nobody would be 0
+		return &exitError{exitFailed, fmt.Errorf("count processes %v: all of them have exited", pids)}
 	}
 	return nil
 }
