@@ -131,8 +131,7 @@ func Default() Config {
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
 		Counters: Counters{Enabled: true, Events: []string{
-			"cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
-			"L1-dcache-loads", "L1-dcache-load-misses", "L1-icache-loads", "L1-icache-load-misses", "LLC-loads", "LLC-load-misses",
+			"cycles", "instructions", "cache-references", "cache-misses",
 		}},
 		Store: Store{
 			Enabled: true, Dir: "/var/lib/ebpfprof",

@@ -71,7 +71,7 @@ func counterFields() []Field {
 		{Key: "counters.enabled", Flag: "counters", Restart: true,
 			Doc: "count perf events by service at context switches, for /metrics; events that the machine cannot count are left out, and cost nothing"},
 		{Key: "counters.events", Flag: "counter-events", Arg: "EVENT,...", Restart: true,
-			Doc: "the events, by perf's names; also to be had: minor-faults, major-faults, context-switches, cpu-migrations"},
+			Doc: "the events, by perf's names; each costs time at every switch; also to be had: branches, branch-misses, L1-dcache-loads, L1-dcache-load-misses, the same of L1-icache and LLC, minor-faults, major-faults, context-switches, cpu-migrations"},
 	}
 }
 
