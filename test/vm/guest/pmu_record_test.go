@@ -127,7 +127,7 @@ func TestPMURecordTargets(t *testing.T) {
 // within 2 %. The counter is the kernel's own, on the same process.
 func TestPMURecordTotal(t *testing.T) {
 	needPMU(t)
-	w := spinning(10000).start(t, "")
+	w := spinning(4000).start(t, "")
 	misses := mustOpen(t, pmuEvents()[3], unix.PerfBitInherit, w.cmd.Process.Pid, -1, -1, 0)
 	ended := make(chan missRecording, 1)
 	go func() { ended <- recordMisses(t, "-p", fmt.Sprint(w.cmd.Process.Pid), "-d", "20s") }()

@@ -114,8 +114,8 @@ func TestPMUStatTargets(t *testing.T) {
 				ended <- stat(t, append(args, "-d", "5s")...)
 			}()
 			if kind == "process" {
-				// Its counters are on no CPU while it waits.
-				time.Sleep(3 * time.Second)
+				// Its counters are on no CPU while it waits, but they are open.
+				awaitCounters(t, len(pmuEvents()))
 			} else {
 				awaitSampling(t, idLLCMisses, 2)
 			}

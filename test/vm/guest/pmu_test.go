@@ -253,6 +253,30 @@ func awaitSampling(t *testing.T, id, n int) {
 	t.Fatalf("no %d events of id %d within %v", n, id, limit)
 }
 
+// awaitCounters returns when another process has had n perf events open for a while:
+// when a stat that runs beside the test counts.
+func awaitCounters(t *testing.T, n int) {
+	t.Helper()
+	self := fmt.Sprintf("/proc/%d/", os.Getpid())
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := 0
+		for _, fd := range fds {
+			if to, err := os.Readlink(fd); err == nil && to == "anon_inode:[perf_event]" && !strings.HasPrefix(fd, self) {
+				open++
+			}
+		}
+		if open >= n {
+			time.Sleep(500 * time.Millisecond) // to be enabled
+			return
+		}
+	}
+	t.Fatalf("no %d counters within %v", n, limit)
+}
+
 // A counter is one perf event that counts.
 type counter int
 
