@@ -154,3 +154,17 @@ func writesAMD64(ins x86asm.Inst) (args uint, stack bool) {
 	}
 	return args, r == x86asm.RSP || r == x86asm.ESP || r == x86asm.SP
 }
+
+// slotAMD64: JMP through memory relative to RIP, behind marks (System V ABI for AMD64, 5.2).
+func slotAMD64(code []byte, vaddr uint64) (uint64, bool) {
+	at := endbr(code)
+	ins, err := x86asm.Decode(code[at:], 64)
+	if err != nil || ins.Op != x86asm.JMP {
+		return 0, false
+	}
+	m, ok := ins.Args[0].(x86asm.Mem)
+	if !ok || m.Base != x86asm.RIP || m.Index != 0 {
+		return 0, false
+	}
+	return vaddr + uint64(at+ins.Len) + uint64(m.Disp), true
+}

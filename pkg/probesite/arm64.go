@@ -109,3 +109,27 @@ func argARM64(r arm64asm.Reg) uint {
 	}
 	return 0
 }
+
+// slotARM64: ADRP X16, LDR X17 from there, ADD, BR X17, behind BTI (ELF for AArch64, 9.1).
+func slotARM64(code []byte, vaddr uint64) (uint64, bool) {
+	var page uint64
+	for at := 0; at+4 <= len(code) && at < 16; at += 4 {
+		ins, err := arm64asm.Decode(code[at:])
+		if err != nil {
+			continue
+		}
+		switch ins.Op {
+		case arm64asm.ADRP:
+			if rel, ok := ins.Args[1].(arm64asm.PCRel); ok {
+				page = (vaddr+uint64(at))&^0xfff + uint64(rel)
+			}
+		case arm64asm.LDR:
+			// The immediate is not exported: LDR (immediate, unsigned offset), 64-bit, scales 12 bits by 8.
+			w := binary.LittleEndian.Uint32(code[at:])
+			if page != 0 && w&0xffc00000 == 0xf9400000 {
+				return page + uint64(w>>10&0xfff)*8, true
+			}
+		}
+	}
+	return 0, false
+}

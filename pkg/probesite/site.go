@@ -161,3 +161,31 @@ type decoder interface {
 	decode(code []byte) (instruction, bool)
 	step() int // the smallest size of an instruction
 }
+
+// Jumps calls f with the target, in bytes from the entry, of every direct jump that leaves the function. What it jumps to
+// may be another function, which then works in its place.
+func Jumps(code []byte, arch Arch, f func(target int)) {
+	var d decoder = amd64{}
+	if arch == ARM64 {
+		d = arm64{}
+	}
+	for at := 0; at < len(code); {
+		ins, ok := d.decode(code[at:])
+		if !ok {
+			at += d.step()
+			continue
+		}
+		if to := at + ins.target; ins.jumps && (to < 0 || to >= len(code)) {
+			f(to)
+		}
+		at += ins.size
+	}
+}
+
+// Slot returns the address that code at vaddr jumps through, as the stubs of a procedure linkage table do.
+func Slot(code []byte, vaddr uint64, arch Arch) (slot uint64, ok bool) {
+	if arch == ARM64 {
+		return slotARM64(code, vaddr)
+	}
+	return slotAMD64(code, vaddr)
+}

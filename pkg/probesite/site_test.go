@@ -2,6 +2,7 @@ package probesite
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,4 +131,39 @@ func FuzzChoose(f *testing.F) {
 			t.Errorf("site %+v: off the entry, and not cheap", site)
 		}
 	})
+}
+
+func TestJumps(t *testing.T) {
+	for name, c := range map[string]struct {
+		arch Arch
+		code []byte
+		want []int
+	}{
+		"jump":        {AMD64, code("\xe9\x10\x00\x00\x00"), []int{0x15}},
+		"marked":      {AMD64, code(endbr64, "\xeb\xf0"), []int{-10}},
+		"musl valloc": {AMD64, code("\x48\x89\xfe\xbf\x00\x10\x00\x00", "\xe9\x00\x01\x00\x00"), []int{0x10d}},
+		"within":      {AMD64, code(testRdi, "\x74\x01", nop, ret), nil},
+		"sometimes":   {AMD64, code(testRdi, "\x74\x7f", ret), []int{0x84}},
+		"calls":       {AMD64, code("\xe8\x00\x10\x00\x00", ret), nil},
+		"arm64":       {ARM64, code("\x5f\x24\x03\xd5", "\x04\x00\x00\x14"), []int{20}}, // bti c; b +16
+	} {
+		var got []int
+		Jumps(c.code, c.arch, func(to int) { got = append(got, to) })
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %#x, want %#x", name, got, c.want)
+		}
+	}
+}
+
+func TestSlot(t *testing.T) {
+	if slot, ok := Slot(code(endbr64, "\xf2\xff\x25\x10\x00\x00\x00"), 0x1000, AMD64); slot != 0x101b || !ok {
+		t.Errorf("amd64: %#x, %v", slot, ok)
+	}
+	// adrp x16, +0x10000; ldr x17, [x16, #0x18]; add x16, x16, #0x18; br x17
+	if slot, ok := Slot(code("\x90\x00\x00\x90", "\x11\x0e\x40\xf9", "\x10\x62\x00\x91", "\x20\x02\x1f\xd6"), 0x1234, ARM64); slot != 0x11018 || !ok {
+		t.Errorf("arm64: %#x, %v", slot, ok)
+	}
+	if slot, ok := Slot(code(ret), 0, AMD64); ok {
+		t.Errorf("a return jumps through %#x", slot)
+	}
 }
