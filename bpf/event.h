@@ -42,7 +42,7 @@ static __always_inline void send(struct prof_scratch *s, struct prof_counters *c
 }
 
 /* Takes a sample of what runs. regs are the interrupted registers; NULL: the kernel runs, for the task. */
-static __always_inline void take_sample(void *ctx, bpf_user_pt_regs_t *regs, u32 event,
+static __always_inline void take_sample(void *ctx, bpf_user_pt_regs_t *regs, u32 event, u32 context,
 					struct prof_counters *c, struct prof_scratch *s, u64 begin)
 {
 	u64 id = bpf_get_current_pid_tgid();
@@ -87,7 +87,7 @@ static __always_inline void take_sample(void *ctx, bpf_user_pt_regs_t *regs, u32
 		if (n > 0)
 			s->sample.kernel_frames = n / 8;
 	}
-	walk_user(s, task, regs);
+	walk_user(s, context, task, regs);
 	send(s, c);
 out:
 	c->run_ns += bpf_ktime_get_ns() - begin;
@@ -113,7 +113,7 @@ int cpu_event(struct bpf_perf_event_data *ctx)
 		s->sample.enabled_ns = value.enabled;
 		s->sample.running_ns = value.running;
 	}
-	take_sample(ctx, &ctx->regs, event, c, s, begin);
+	take_sample(ctx, &ctx->regs, event, CONTEXT_PERF, c, s, begin);
 	return 0;
 }
 
@@ -136,6 +136,6 @@ int trace_event(void *ctx)
 	s->sample.weight = period;
 	s->sample.enabled_ns = 0;
 	s->sample.running_ns = 0;
-	take_sample(ctx, NULL, event, c, s, begin);
+	take_sample(ctx, NULL, event, CONTEXT_PERF, c, s, begin);
 	return 0;
 }

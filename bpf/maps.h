@@ -86,7 +86,9 @@ enum prof_context {
 	CONTEXT_SCHED =
 		1, /* where the scheduler is off: in sched_switch, and with preemption disabled */
 	CONTEXT_VISIT = 2, /* in our own reader of an iterator: one at a time */
-	CONTEXTS = 3,
+	CONTEXT_ALLOC =
+		3, /* in probes of allocators: with preemption disabled, or one thread at a time */
+	CONTEXTS = 4,
 };
 
 /* Return addresses come again and again: one cache line instead of the dozen of a search. */

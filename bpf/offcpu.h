@@ -56,7 +56,7 @@ extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
 /* A time of an exponential distribution: between two quantiles in proportion, and beyond the last one more. */
-static __always_inline u64 draw_gap(void)
+static __always_inline u64 draw_gap(const volatile u64 *quantiles)
 {
 	u64 gap = 0, lo, hi;
 
@@ -65,11 +65,11 @@ static __always_inline u64 draw_gap(void)
 
 		barrier_var(n); /* verifier: clang drops a mask that changes nothing */
 		n &= GAP_STEPS - 1;
-		lo = gap_quantiles[n];
+		lo = quantiles[n];
 		gap += lo;
 		if (n == GAP_STEPS - 1)
 			continue;
-		hi = gap_quantiles[n + 1];
+		hi = quantiles[n + 1];
 		return gap + ((hi - lo) * (r & ((1U << GAP_FRACTION) - 1)) >> GAP_FRACTION);
 	}
 	return gap;
@@ -85,12 +85,12 @@ static __always_inline bool sampled(u32 context, u64 ns)
 		return false;
 	if (!g->drawn) {
 		g->drawn = 1;
-		g->left = draw_gap();
+		g->left = draw_gap(gap_quantiles);
 	}
 	g->left -= ns;
 	if (g->left > 0)
 		return false;
-	g->left = draw_gap();
+	g->left = draw_gap(gap_quantiles);
 	return true;
 }
 

@@ -19,6 +19,7 @@
 #include "thread.h"
 #include "offcpu.h"
 #include "visit.h"
+#include "alloc.h"
 #include "ksym.h"
 #include "count.h"
 
@@ -27,6 +28,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* BTF keeps only types that something names, and bpf2go reads them there. */
 const struct prof_block *type_block __attribute__((unused));
 const struct prof_comm *type_comm __attribute__((unused));
+const struct prof_alloc *type_alloc __attribute__((unused));
+const enum prof_alloc_role *type_alloc_role __attribute__((unused));
 const enum prof_doing *type_doing __attribute__((unused));
 const struct prof_thread_row *type_row __attribute__((unused));
 const struct prof_wait *type_wait __attribute__((unused));

@@ -48,7 +48,9 @@ struct prof_config {
 	u32 task_storage; /* tracing programs have it (5.12), or the map thread_hash serves */
 	u32 switch_state; /* sched_switch tells the state (5.18) */
 	u32 walk_asleep; /* the stacks of sleeping threads can be read (6.2) */
-	u32 pad;
+	u32 alloc_event; /* the number of the event alloc */
+	u32 alloc_context; /* enum prof_context of its program */
+	u32 alloc_alone; /* its program can keep the scheduler off (6.10) */
 };
 
 /* One per event and CPU. fired = samples + sum(lost). What belongs to no event is counted with event 0. */
@@ -71,6 +73,8 @@ struct prof_counters {
 	u64 refused; /* of samples: without a user part, because it could not be deferred */
 	u64 unfolded; /* threads that ended and found no room in the map processes */
 	u64 untracked; /* threads for which there was no memory */
+	/* Of the event alloc. */
+	u64 lost_busy; /* another thread was being walked on that CPU */
 };
 
 enum prof_record_type {
@@ -148,6 +152,20 @@ struct prof_sample {
 #define PROF_FLAG_GUESSED 8
 /* The stack of a wait that has begun: a struct prof_wait tells how long it was. */
 #define PROF_FLAG_BEGUN 16
+
+/* The cookie of a probe: how the arguments of an allocator's function make the size, and, with ..._NULL_ELSEWHERE, that
+ * calls whose first argument is 0 are counted in another function. */
+enum prof_alloc_role {
+	PROF_ALLOC_NONE = 0,
+	PROF_ALLOC_ARG0 = 1,
+	PROF_ALLOC_ARG1 = 2,
+	PROF_ALLOC_ARG2 = 3,
+	PROF_ALLOC_ARG0_ARG1 = 4,
+	PROF_ALLOC_ARG1_ARG2 = 5,
+	PROF_ALLOC_SIZE = 7, /* mask */
+	PROF_ALLOC_NULL_ELSEWHERE = 8,
+	PROF_ALLOC_STEPPED = 16, /* the instruction under the probe is not emulated: a dearer hit */
+};
 
 /* What a thread does, or waits for. The low bits of an off-cpu sample's tag. */
 enum prof_doing {

@@ -19,6 +19,11 @@ static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs
 	w->fp = regs->bp;
 	w->bx = regs->bx;
 }
+/* One of the first three integer arguments (System V ABI for AMD64, 3.2.3). */
+static __always_inline u64 argument(struct pt_regs *regs, u32 n)
+{
+	return n == 0 ? regs->di : n == 1 ? regs->si : regs->dx;
+}
 #define STACK_PADDING 0
 #else
 #define PSR_MODE_MASK 0xf
@@ -36,6 +41,11 @@ static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs
 	w->ip = regs->user_regs.pc;
 	w->sp = regs->user_regs.sp;
 	w->fp = regs->user_regs.regs[29];
+}
+/* One of the first three integer arguments (AAPCS64, 6.8.2). */
+static __always_inline u64 argument(struct pt_regs *regs, u32 n)
+{
+	return regs->user_regs.regs[n];
 }
 #define STACK_PADDING 0
 #endif

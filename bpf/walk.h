@@ -299,7 +299,7 @@ static __always_inline void walk_regs(struct prof_scratch *s, u32 context, struc
 }
 
 /* Walks the current task, which now runs with these registers; NULL: in the kernel. */
-static __always_inline void walk_user(struct prof_scratch *s, struct task_struct *task,
+static __always_inline void walk_user(struct prof_scratch *s, u32 context, struct task_struct *task,
 				      bpf_user_pt_regs_t *now)
 {
 	struct pt_regs *regs = &s->regs;
@@ -311,5 +311,5 @@ static __always_inline void walk_user(struct prof_scratch *s, struct task_struct
 		__builtin_memcpy(regs, now, sizeof(*regs));
 	else if (user_regs(task, regs))
 		*regs = (struct pt_regs){};
-	walk_regs(s, CONTEXT_PERF, task, mm);
+	walk_regs(s, context, task, mm);
 }

@@ -19,6 +19,9 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 	var failed error
 	for i, name := range c.Events {
 		e, err := loader.ParseEvent(name, c.Frequency)
+		if e.IsAlloc() {
+			return nil, nil, fmt.Errorf("sampling.events[%d]: alloc is for processes that are named: use ebpfprof record -e alloc", i)
+		}
 		why := err
 		if err == nil && e.IsOffCPU() {
 			why = nil // the programs tell when they are loaded

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,26 +23,27 @@ const (
 
 // recordFlags is what the user asked for, as given.
 type recordFlags struct {
-	all       bool
-	pids      []int
-	comm      string
-	cgroup    string
-	container string
-	unit      string
-	events    []string
-	frequency uint64
-	duration  time.Duration
-	outputs   []string
-	format    string
-	summary   string
-	metrics   string
-	push      string
-	ringBytes int
-	asRoot    bool
-	budgetMiB int64
-	cacheDir  string
-	quiet     bool
-	enable    int64
+	all         bool
+	pids        []int
+	comm        string
+	cgroup      string
+	container   string
+	unit        string
+	events      []string
+	frequency   uint64
+	duration    time.Duration
+	outputs     []string
+	format      string
+	summary     string
+	metrics     string
+	push        string
+	ringBytes   int
+	asRoot      bool
+	budgetMiB   int64
+	cacheDir    string
+	quiet       bool
+	enable      int64
+	allocBudget float64
 }
 
 func newRecordCmd() *cobra.Command {
@@ -87,6 +89,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
 	fl.StringVar(&f.push, "push", "", "send the profile to Pyroscope at `URL`, or to an OTLP receiver at otlp+URL; then no file is written but those of -o")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
+	fl.Float64Var(&f.allocBudget, "alloc-budget", 1, "what probes of the event alloc may cost the targets, in `PERCENT` of one CPU on average; 0: no limit")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
 	fl.Int64Var(&f.enable, "heap-enable", 0, "for -e heap: turn memory profiling on in Go programs that have it off, one sample per `BYTES`, and off again at the end")
@@ -104,6 +107,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	r := &recording{
 		command: command, duration: f.duration, summary: f.summary, metrics: f.metrics,
 		ringBytes: f.ringBytes, quiet: f.quiet, owner: invokingUser(),
+		allocBudget:  f.allocBudget / 100,
 		unwindBudget: f.budgetMiB << 20, unwindCache: f.cacheDir,
 	}
 	if !f.asRoot {
@@ -119,6 +123,9 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	}
 	if f.budgetMiB < 0 || f.budgetMiB > maxBudgetMiB {
 		return nil, usageError("--unwind-budget %d: want 0 to %d MiB", f.budgetMiB, maxBudgetMiB)
+	}
+	if f.allocBudget < 0 || f.allocBudget > 100 {
+		return nil, usageError("--alloc-budget %g: want 0 to 100 percent", f.allocBudget)
 	}
 	var err error
 	if r.targets, err = f.targets(len(command) > 0); err != nil {
@@ -140,6 +147,9 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if heap {
 		r.heap = newHeapWatch(r.fs, r.targets, r.targets.Child, f.enable)
 		names = append(names, heapEvent)
+	}
+	if slices.ContainsFunc(r.events, loader.Event.IsAlloc) && len(r.targets.PIDs) == 0 && !r.targets.Child {
+		return nil, usageError("event alloc: its probes cost every call of what they are put on: name processes with -p, or a command after --")
 	}
 	if r.push, err = planPush(f.push); err != nil {
 		return nil, err

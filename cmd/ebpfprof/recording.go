@@ -24,17 +24,18 @@ import (
 
 // A recording is one run of record.
 type recording struct {
-	targets   agent.Targets
-	command   []string
-	events    []loader.Event
-	duration  time.Duration // 0: the command's life
-	outputs   []*output
-	summary   string
-	metrics   string
-	push      *pushTarget // nil: nowhere
-	heap      *heapWatch  // nil: not asked for
-	ringBytes int
-	quiet     bool
+	targets     agent.Targets
+	command     []string
+	events      []loader.Event
+	duration    time.Duration // 0: the command's life
+	outputs     []*output
+	summary     string
+	metrics     string
+	push        *pushTarget // nil: nowhere
+	heap        *heapWatch  // nil: not asked for
+	ringBytes   int
+	quiet       bool
+	allocBudget float64 // share of one CPU
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
 	unwindBudget int64
 	unwindCache  string
@@ -44,6 +45,7 @@ type recording struct {
 	fs       proc.FS
 	sampler  *loader.Sampler
 	recorder *agent.Recorder
+	allocs   *allocating // nil: without the event alloc
 	child    *child
 	progress *progress
 	started  time.Time
@@ -72,6 +74,7 @@ func (r *recording) run(ctx context.Context) error {
 	}
 	defer r.sampler.Close()
 	defer r.recorder.Close()
+	defer r.allocs.close()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer signal.Stop(signals)
@@ -87,7 +90,7 @@ func (r *recording) run(ctx context.Context) error {
 		r.heap.start(pid)
 	}
 	read := make(chan error, 1)
-	go func() { read <- r.sampler.Run(r.recorder) }()
+	go func() { read <- r.sampler.Run(r.handler()) }()
 	duration, err := r.wait(ctx, signals, read)
 	r.progress.clear()
 	var heap heapResult
@@ -131,6 +134,10 @@ func (r *recording) open() error {
 	if slices.ContainsFunc(r.outputs, (*output).showsTimes) {
 		r.recorder.KeepTimes()
 	}
+	if err := r.openAllocs(); err != nil {
+		r.sampler.Close()
+		return startError(err)
+	}
 	if r.unwindBudget > 0 {
 		r.recorder.Unwind(r.sampler, r.unwindBudget, r.unwindCache)
 	}
@@ -158,6 +165,12 @@ func (r *recording) start() error {
 	r.prepare()
 	r.started = time.Now()
 	if err := r.sampler.Start(); err != nil {
+		if r.child != nil {
+			r.child.kill()
+		}
+		return startError(err)
+	}
+	if err := r.startAllocs(); err != nil {
 		if r.child != nil {
 			r.child.kill()
 		}
@@ -228,6 +241,7 @@ func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-c
 				continue
 			}
 		}
+		r.allocs.stop()
 		r.sampler.Stop()
 		duration := time.Since(r.started)
 		return duration, <-read
@@ -271,6 +285,11 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 				return &exitError{exitFailed, err}
 			}
 			s.OffCPU = agent.NewOffCPUSummary(totals, r.recorder.OffCPUValues(i))
+		}
+		if e.IsAlloc() {
+			if s.Alloc, err = r.allocs.summary(e, stacks[i].Objects); err != nil {
+				return &exitError{exitFailed, err}
+			}
 		}
 		summary.Events[e.Name] = s
 		programs += counters[i].RunTime
@@ -322,6 +341,7 @@ func (r *recording) counters() ([]loader.Counters, error) {
 		if all[i], err = r.sampler.Counters(i); err != nil {
 			return nil, err
 		}
+		r.allocs.discount(&all[i], r.events[i])
 	}
 	return all, nil
 }
@@ -371,6 +391,9 @@ func (r *recording) comments(counters []loader.Counters, event int) []string {
 			comments = append(comments, "skid of "+e.Name+": "+skid)
 		}
 	}
+	if event == allEvents || r.events[event].IsAlloc() {
+		comments = append(comments, r.allocs.comments()...)
+	}
 	return comments
 }
 
@@ -384,6 +407,9 @@ func (r *recording) noSamples(duration time.Duration, counters []loader.Counters
 		idle += c.Idle
 	}
 	why := "the targets used no CPU"
+	if len(r.events) == 1 && r.events[0].IsAlloc() {
+		return fmt.Errorf("no samples in %s: %s", duration.Round(time.Millisecond), r.allocs.silence())
+	}
 	if len(r.events) == 1 && r.events[0].IsOffCPU() {
 		return fmt.Errorf("no samples in %s: no target's thread waited", duration.Round(time.Millisecond))
 	}

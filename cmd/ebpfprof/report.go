@@ -80,6 +80,9 @@ func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 	if s.Heap != nil {
 		reportHeap(s.Heap)
 	}
+	for _, line := range r.allocs.comments() {
+		fmt.Fprintln(os.Stderr, line)
+	}
 	e := s.Total()
 	cost := s.Overhead.KernelSeconds + s.Overhead.UserSeconds
 	busy := s.DurationSeconds * float64(max(s.CPUs, 1))
@@ -128,6 +131,8 @@ func (r *recording) worth(event int) string {
 		return fmt.Sprintf(", each 1/%d s of a CPU", e.Frequency)
 	case e.IsOffCPU():
 		return fmt.Sprintf(", for about %s of waiting each, weighted by what they stand for", time.Duration(e.Period))
+	case e.IsAlloc():
+		return fmt.Sprintf(", one for about %d bytes, weighted by what they stand for", e.Period)
 	case e.Period > 1:
 		return fmt.Sprintf(", each %d events", e.Period)
 	case e.Period == 0:

@@ -23,20 +23,25 @@ type sampleKey struct {
 
 type count struct {
 	samples uint64
-	events  uint64 // that the samples stand for: more than samples where they are thinned
-	weight  uint64 // of those events
+	events  uint64  // that the samples stand for: more than samples where they are thinned
+	weight  uint64  // of those events
+	objects float64 // Sample.Objects
 }
 
 // builderOptions are those of a profile of some kinds. What is shown of it first is the first kind.
 func builderOptions(kinds []Kind, start time.Time, duration time.Duration, comments []string) profile.BuilderOptions {
 	types := []profile.ValueType{{Type: "samples", Unit: "count"}}
 	for _, k := range kinds {
-		types = append(types, k.Type)
+		types = append(types, k.types()...)
+	}
+	periodType := kinds[0].PeriodType
+	if periodType == (profile.ValueType{}) {
+		periodType = kinds[0].Type
 	}
 	return profile.BuilderOptions{
 		SampleTypes: types,
 		DefaultType: kinds[0].Type.Type,
-		PeriodType:  kinds[0].Type,
+		PeriodType:  periodType,
 		Period:      kinds[0].Period,
 		Start:       start,
 		Duration:    duration,

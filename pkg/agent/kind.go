@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"iter"
+	"math"
 	"strings"
 	"time"
 
@@ -18,6 +19,10 @@ type Kind struct {
 	Type profile.ValueType
 	// Period is the distance of two samples in Type's unit; 0 when there is none.
 	Period int64
+	// PeriodType is what Period counts, if not Type.
+	PeriodType profile.ValueType
+	// Objects is what a sample is worth besides, Sample.Objects; the zero value: nothing. The Recorder keeps it.
+	Objects profile.ValueType
 	// Frequency is that of a clock in Hz: a sample is worth 1 s / Frequency, and Type's unit is the nanosecond. Otherwise it
 	// is 0, and a sample is worth its weight.
 	Frequency uint64
@@ -30,6 +35,9 @@ type Kind struct {
 func KindOf(e loader.Event) Kind {
 	if e.IsOffCPU() {
 		return offCPUKind()
+	}
+	if e.IsAlloc() {
+		return allocKind(e)
 	}
 	k := Kind{Event: e.Name, Type: profile.ValueType{Type: profileType(e.Name), Unit: "count"}, Period: int64(e.Period)}
 	if e.Clock() {
@@ -60,6 +68,22 @@ func (k Kind) value(c count) int64 {
 		return int64(c.events * uint64(time.Second) / k.Frequency)
 	}
 	return int64(c.weight)
+}
+
+// types are those of the values of a sample.
+func (k Kind) types() []profile.ValueType {
+	if k.Objects == (profile.ValueType{}) {
+		return []profile.ValueType{k.Type}
+	}
+	return []profile.ValueType{k.Objects, k.Type} // as in Go's heap profiles
+}
+
+// values fills in what a count is worth, one for each of types.
+func (k Kind) values(c count, to []int64) {
+	to[len(to)-1] = k.value(c)
+	if len(to) > 1 {
+		to[0] = int64(math.Round(c.objects))
+	}
 }
 
 // profileType is an event's name as a sample type: Pyroscope refuses a dash.

@@ -68,6 +68,7 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	c.samples++
 	c.events++
 	c.weight += s.Weight
+	c.objects += s.Objects
 	if r.samples == 0 || s.Time < r.first {
 		r.first = s.Time
 	}
@@ -154,7 +155,13 @@ func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration
 	for i := range sums {
 		sums[i].Guessed = r.guessed[i]
 	}
-	values := make([]int64, 1+to-from)
+	var at []int // of each kind's values
+	width := 1
+	for _, k := range r.kinds[from:to] {
+		at = append(at, width)
+		width += len(k.types())
+	}
+	values := make([]int64, width)
 	var buf []*place
 	samples := make(map[sampleKey]*pprof.Sample)
 	for _, key := range keys {
@@ -164,8 +171,11 @@ func (r *Recorder) profile(from, to int, start time.Time, duration time.Duration
 		kind := key.kind()
 		sums[kind].add(st, c.samples)
 		clear(values)
-		values[0], values[1+kind-from] = int64(c.events), r.kinds[kind].value(c)
-		sums[kind].Value += values[1+kind-from]
+		values[0] = int64(c.events)
+		own := values[at[kind-from]:][:len(r.kinds[kind].types())]
+		r.kinds[kind].values(c, own)
+		sums[kind].Value += own[len(own)-1]
+		sums[kind].Objects += c.objects
 		sample := l.enter(v, key, r.kinds[kind], st, v.processes[key.process].service, values...)
 		if r.moments != nil && kind == from { // the profile shows that kind first
 			samples[key] = sample

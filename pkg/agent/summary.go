@@ -16,10 +16,11 @@ import (
 // Stacks says how whole the stacks of a profile are. Every sample is counted once under one reason.
 type Stacks struct {
 	ByEnd      map[string]uint64
-	Frames     uint64 // addresses in all samples
-	Symbolized uint64 // of these with a function's name
-	Guessed    uint64 // samples with a frame that was taken by its frame pointer, for lack of a rule
-	Value      int64  // of all samples, in their kind's unit
+	Frames     uint64  // addresses in all samples
+	Symbolized uint64  // of these with a function's name
+	Guessed    uint64  // samples with a frame that was taken by its frame pointer, for lack of a rule
+	Value      int64   // of all samples, in their kind's unit
+	Objects    float64 // Sample.Objects of all samples; of a Recorder
 }
 
 func (s *Stacks) add(st namedStack, samples uint64) {
@@ -69,6 +70,8 @@ type EventSummary struct {
 	Skid string `json:"skid,omitempty"`
 	// OffCPU is of the event off-cpu.
 	OffCPU *OffCPUSummary `json:"off_cpu,omitempty"`
+	// Alloc is of the event alloc.
+	Alloc *AllocSummary `json:"alloc,omitempty"`
 	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
 	Guessed uint64 `json:"guessed"`
 }

@@ -13,6 +13,29 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type bpfProfAlloc struct {
+	_       structs.HostLayout
+	Left    int64
+	Hits    uint64
+	Stepped uint64
+	Drawn   uint64
+	Owner   uint64
+}
+
+type bpfProfAllocRole uint32
+
+const (
+	bpfProfAllocRolePROF_ALLOC_NONE           bpfProfAllocRole = 0
+	bpfProfAllocRolePROF_ALLOC_ARG0           bpfProfAllocRole = 1
+	bpfProfAllocRolePROF_ALLOC_ARG1           bpfProfAllocRole = 2
+	bpfProfAllocRolePROF_ALLOC_ARG2           bpfProfAllocRole = 3
+	bpfProfAllocRolePROF_ALLOC_ARG0ARG1       bpfProfAllocRole = 4
+	bpfProfAllocRolePROF_ALLOC_ARG1ARG2       bpfProfAllocRole = 5
+	bpfProfAllocRolePROF_ALLOC_SIZE           bpfProfAllocRole = 7
+	bpfProfAllocRolePROF_ALLOC_NULL_ELSEWHERE bpfProfAllocRole = 8
+	bpfProfAllocRolePROF_ALLOC_STEPPED        bpfProfAllocRole = 16
+)
+
 type bpfProfComm struct {
 	_    structs.HostLayout
 	Type uint32
@@ -43,7 +66,9 @@ type bpfProfConfig struct {
 	TaskStorage     uint32
 	SwitchState     uint32
 	WalkAsleep      uint32
-	Pad             uint32
+	AllocEvent      uint32
+	AllocContext    uint32
+	AllocAlone      uint32
 }
 
 type bpfProfCountConfig struct {
@@ -121,6 +146,7 @@ type bpfProfCounters struct {
 	Refused      uint64
 	Unfolded     uint64
 	Untracked    uint64
+	LostBusy     uint64
 }
 
 type bpfProfDoing uint32
@@ -294,6 +320,7 @@ type bpfProfWait struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapAllocs           = "allocs"
 	bpfMapCaches           = "caches"
 	bpfMapCgroups          = "cgroups"
 	bpfMapComms            = "comms"
@@ -335,6 +362,8 @@ const (
 	bpfMapThreads          = "threads"
 	bpfMapWorks            = "works"
 	bpfMapZeroThreads      = "zero_threads"
+	bpfProgAllocMulti      = "alloc_multi"
+	bpfProgAllocProbe      = "alloc_probe"
 	bpfProgCountExec       = "count_exec"
 	bpfProgCountFlush      = "count_flush"
 	bpfProgCountFree       = "count_free"
@@ -348,11 +377,14 @@ const (
 	bpfProgTargetFork      = "target_fork"
 	bpfProgTargetFree      = "target_free"
 	bpfProgTraceEvent      = "trace_event"
+	bpfVarAllocQuantiles   = "alloc_quantiles"
 	bpfVarConfig           = "config"
 	bpfVarCountConfig      = "count_config"
 	bpfVarFilterGeneration = "filter_generation"
 	bpfVarGapQuantiles     = "gap_quantiles"
 	bpfVarTableGeneration  = "table_generation"
+	bpfVarTypeAlloc        = "type_alloc"
+	bpfVarTypeAllocRole    = "type_alloc_role"
 	bpfVarTypeBlock        = "type_block"
 	bpfVarTypeComm         = "type_comm"
 	bpfVarTypeDoing        = "type_doing"
@@ -407,6 +439,8 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	AllocMulti   *ebpf.ProgramSpec `ebpf:"alloc_multi"`
+	AllocProbe   *ebpf.ProgramSpec `ebpf:"alloc_probe"`
 	CountExec    *ebpf.ProgramSpec `ebpf:"count_exec"`
 	CountFlush   *ebpf.ProgramSpec `ebpf:"count_flush"`
 	CountFree    *ebpf.ProgramSpec `ebpf:"count_free"`
@@ -426,6 +460,7 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
+	Allocs       *ebpf.MapSpec `ebpf:"allocs"`
 	Caches       *ebpf.MapSpec `ebpf:"caches"`
 	Cgroups      *ebpf.MapSpec `ebpf:"cgroups"`
 	Comms        *ebpf.MapSpec `ebpf:"comms"`
@@ -473,11 +508,14 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	AllocQuantiles   *ebpf.VariableSpec `ebpf:"alloc_quantiles"`
 	Config           *ebpf.VariableSpec `ebpf:"config"`
 	CountConfig      *ebpf.VariableSpec `ebpf:"count_config"`
 	FilterGeneration *ebpf.VariableSpec `ebpf:"filter_generation"`
 	GapQuantiles     *ebpf.VariableSpec `ebpf:"gap_quantiles"`
 	TableGeneration  *ebpf.VariableSpec `ebpf:"table_generation"`
+	TypeAlloc        *ebpf.VariableSpec `ebpf:"type_alloc"`
+	TypeAllocRole    *ebpf.VariableSpec `ebpf:"type_alloc_role"`
 	TypeBlock        *ebpf.VariableSpec `ebpf:"type_block"`
 	TypeComm         *ebpf.VariableSpec `ebpf:"type_comm"`
 	TypeDoing        *ebpf.VariableSpec `ebpf:"type_doing"`
@@ -510,6 +548,7 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
+	Allocs       *ebpf.Map `ebpf:"allocs"`
 	Caches       *ebpf.Map `ebpf:"caches"`
 	Cgroups      *ebpf.Map `ebpf:"cgroups"`
 	Comms        *ebpf.Map `ebpf:"comms"`
@@ -555,6 +594,7 @@ type bpfMaps struct {
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.Allocs,
 		m.Caches,
 		m.Cgroups,
 		m.Comms,
@@ -603,11 +643,14 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	AllocQuantiles   *ebpf.Variable `ebpf:"alloc_quantiles"`
 	Config           *ebpf.Variable `ebpf:"config"`
 	CountConfig      *ebpf.Variable `ebpf:"count_config"`
 	FilterGeneration *ebpf.Variable `ebpf:"filter_generation"`
 	GapQuantiles     *ebpf.Variable `ebpf:"gap_quantiles"`
 	TableGeneration  *ebpf.Variable `ebpf:"table_generation"`
+	TypeAlloc        *ebpf.Variable `ebpf:"type_alloc"`
+	TypeAllocRole    *ebpf.Variable `ebpf:"type_alloc_role"`
 	TypeBlock        *ebpf.Variable `ebpf:"type_block"`
 	TypeComm         *ebpf.Variable `ebpf:"type_comm"`
 	TypeDoing        *ebpf.Variable `ebpf:"type_doing"`
@@ -624,6 +667,8 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	AllocMulti   *ebpf.Program `ebpf:"alloc_multi"`
+	AllocProbe   *ebpf.Program `ebpf:"alloc_probe"`
 	CountExec    *ebpf.Program `ebpf:"count_exec"`
 	CountFlush   *ebpf.Program `ebpf:"count_flush"`
 	CountFree    *ebpf.Program `ebpf:"count_free"`
@@ -641,6 +686,8 @@ type bpfPrograms struct {
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.AllocMulti,
+		p.AllocProbe,
 		p.CountExec,
 		p.CountFlush,
 		p.CountFree,

@@ -114,6 +114,9 @@ func (s *Sampler) addCounters(c *Counters, entry int) ([]bpfProfCounters, error)
 		c.Fired += p.Fired
 		c.Samples += p.Samples
 		c.Lost[LostRingFull] += p.LostRingFull
+		if p.LostBusy > 0 {
+			c.Lost[LostBusy] += p.LostBusy
+		}
 		c.Idle += p.Idle
 		c.Filtered += p.Filtered
 		c.TargetsFull += p.TargetsFull

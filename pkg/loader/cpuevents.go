@@ -45,8 +45,8 @@ func (c *cpuEvents) sync() error {
 		return nil
 	}
 	c.most = max(c.most, len(cpus))
-	if c.event.IsOffCPU() {
-		return nil // its programs hang on the scheduler
+	if c.event.hasPrograms() {
+		return nil // which hang elsewhere
 	}
 	if c.event.isTracepoint() {
 		// Its program runs on every CPU as long as one event has it, whatever becomes of that event's CPU.

@@ -18,7 +18,7 @@ var ErrUnknownEvent = perfevent.ErrUnknown
 const defaultEventPeriod = 1
 
 // EventNames returns the names that ParseEvent knows, but for raw events and tracepoints.
-func EventNames() []string { return append(perfevent.Names(), offCPUName) }
+func EventNames() []string { return append(perfevent.Names(), allocName, offCPUName) }
 
 // ParseEvent reads NAME[@HZ|:PERIOD]. NAME is one of EventNames, rHEX, or SUBSYSTEM:TRACEPOINT. With neither, events are
 // sampled hz times a second and CPU, but for those that software counts, and tracepoints, which are taken one by one.
@@ -32,6 +32,14 @@ func ParseEvent(s string, hz uint64) (Event, error) {
 			return Event{}, fmt.Errorf("event %s has no frequency; write %s:NANOSECONDS for a stack for each so much waiting", name, name)
 		}
 		return OffCPUEvent(time.Duration(period)), nil
+	}
+	if name == allocName {
+		if rate != 0 {
+			return Event{}, fmt.Errorf("event %s has no frequency; write %s:BYTES for a sample for each so much memory", name, name)
+		}
+		e := AllocEvent(period)
+		_, err := Options{Events: []Event{e}}.allocEvent()
+		return e, err
 	}
 	n, err := perfevent.Lookup(name)
 	if err != nil {
@@ -67,7 +75,7 @@ func splitEvent(s string) (name string, rate, period uint64, err error) {
 	if err == nil && period > 0 {
 		return s[:i], 0, period, nil
 	}
-	if _, unknown := perfevent.Lookup(s[:i]); err == nil || unknown == nil || s[:i] == offCPUName {
+	if _, unknown := perfevent.Lookup(s[:i]); err == nil || unknown == nil || s[:i] == offCPUName || s[:i] == allocName {
 		return "", 0, 0, fmt.Errorf("event %s: period %q is no positive number", s[:i], s[i+1:])
 	}
 	return s, 0, 0, nil

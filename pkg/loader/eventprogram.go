@@ -30,7 +30,7 @@ func eventPrograms(spec *ebpf.CollectionSpec, events []Event) error {
 		delete(spec.Programs, name)
 	}
 	for event := range events {
-		if events[event].IsOffCPU() {
+		if events[event].hasPrograms() {
 			continue // has programs of its own
 		}
 		template := templates[programOf(events[event])]

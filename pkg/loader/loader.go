@@ -51,6 +51,7 @@ type Sampler struct {
 	missed   [maxEvents]atomic.Uint64 // by event: the most that Counters told of
 	scalings [maxEvents]scaling       // of the goroutine of Run
 	offcpu   *offCPU                  // nil: off
+	alloc    *alloc                   // nil: off
 	unpaired atomic.Uint64            // off-cpu samples whose stack had no room in memory
 	filters  atomic.Uint32            // changes of targets
 	stopped  chan struct{}
@@ -107,7 +108,11 @@ func Open(o Options) (*Sampler, error) {
 			o.RingBytes = max(o.RingBytes, offCPURing)
 		}
 	}
-	coll, inner, plan, err := load(o)
+	allocs, err := planAlloc(o)
+	if err != nil {
+		return nil, err
+	}
+	coll, inner, plan, err := load(o, allocs)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +121,15 @@ func Open(o Options) (*Sampler, error) {
 	if o.OffCPU.On {
 		s.offcpu = &offCPU{options: o.OffCPU, event: o.OffCPU.event, plan: plan, coll: coll, decide: s.decide}
 	}
+	if allocs.event >= 0 {
+		s.alloc = newAlloc(coll, o, allocs)
+	}
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open ring: %w", err)
 	}
 	for i, e := range o.Events {
-		if e.IsOffCPU() {
+		if e.hasPrograms() {
 			s.events = append(s.events, newCPUEvents(e, nil))
 			continue
 		}
@@ -135,7 +143,7 @@ func Open(o Options) (*Sampler, error) {
 }
 
 // load loads what o needs, in the way that this kernel has.
-func load(o Options) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPlan, err error) {
+func load(o Options, allocs allocPlan) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPlan, err error) {
 	if o.OffCPU.On {
 		if plan, err = planOffCPU(o.OffCPU); err != nil {
 			return nil, nil, plan, err
@@ -145,7 +153,7 @@ func load(o Options) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPla
 	if err != nil {
 		return nil, nil, plan, fmt.Errorf("read embedded programs: %w", err)
 	}
-	if err := configure(spec, o, plan); err != nil {
+	if err := configure(spec, o, plan, allocs); err != nil {
 		return nil, nil, plan, err
 	}
 	if coll, err = ebpf.NewCollection(spec); err != nil {
@@ -157,7 +165,7 @@ func load(o Options) (coll *ebpf.Collection, inner *ebpf.MapSpec, plan offCPUPla
 func (o Options) inner() bool { return o.Namespace != 0 && o.Namespace != initPIDNamespace }
 
 // configure fits the object to one run: constants, map sizes, and no program or room that is not used.
-func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
+func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan, allocs allocPlan) error {
 	delete(spec.Programs, bpfProgKsymNames) // see KernelNamer
 	delete(spec.Maps, bpfMapKsyms)
 	dropCounting(spec)
@@ -176,6 +184,10 @@ func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
 	if err := configureOffCPU(spec, o.OffCPU, plan); err != nil {
 		return err
 	}
+	if err := configureAlloc(spec, o, allocs); err != nil {
+		return err
+	}
+	sizeWalkers(spec, o, allocs)
 	var timeEvents, sharedEvents uint32
 	var periods [maxEvents]uint64
 	for i, e := range o.Events {
@@ -203,7 +215,25 @@ func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan) error {
 		TaskStorage:     flag(plan.storage),
 		SwitchState:     flag(plan.stateArg),
 		WalkAsleep:      flag(plan.asleep),
+		AllocEvent:      uint32(max(allocs.event, 0)),
+		AllocContext:    uint32(allocs.context),
+		AllocAlone:      flag(allocs.alone),
 	})
+}
+
+// sizeWalkers gives each context that walks stacks its own memory.
+func sizeWalkers(spec *ebpf.CollectionSpec, o Options, allocs allocPlan) {
+	contexts := uint32(1)
+	if o.OffCPU.On {
+		contexts = offCPUContexts
+	}
+	if allocs.event >= 0 {
+		contexts++
+	}
+	spec.Maps[bpfMapScratches].MaxEntries *= contexts
+	spec.Maps[bpfMapCaches].MaxEntries *= contexts
+	spec.Maps[bpfMapSpaces].MaxEntries = spacesEach * contexts
+	spec.Maps[bpfMapDeeps].MaxEntries = deepsEach * contexts
 }
 
 func flag(b bool) uint32 {
@@ -239,6 +269,9 @@ func (s *Sampler) Stop() {
 		}
 		if s.offcpu != nil {
 			s.offcpu.stop()
+		}
+		if s.alloc != nil {
+			s.alloc.stop()
 		}
 		close(s.stopped)
 	})

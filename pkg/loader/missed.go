@@ -13,6 +13,8 @@ const LostMissed = "missed"
 // counted was read before ran, the counters of each CPU: what fires in between is not taken for missed.
 func (c *cpuEvents) missed(counted map[int]uint64, ran []bpfProfCounters) (n uint64, known bool) {
 	switch {
+	case c.event.hasPrograms():
+		return 0, false
 	case c.event.isTracepoint():
 		stats, err := c.program.Stats()
 		if err != nil {

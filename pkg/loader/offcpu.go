@@ -39,14 +39,14 @@ const DefaultOffCPUVisit = time.Second
 const DefaultOffCPUMean = 100 * time.Millisecond
 
 const (
-	walkContexts = 3 // CONTEXTS of maps.h
-	spacesEach   = 8 // PROF_SPACES
-	deepsEach    = 4 // PROF_DEEPS
-	maxProcesses = 4096
-	maxWorks     = 1024
-	maxHashed    = 32768 // threads at once where task storage does not serve
-	gapSteps     = 1024  // GAP_STEPS
-	beginReadAt  = "read_asleep"
+	offCPUContexts = 3 // up to CONTEXT_VISIT of maps.h; what comes after is the event alloc's
+	spacesEach     = 8 // PROF_SPACES
+	deepsEach      = 4 // PROF_DEEPS
+	maxProcesses   = 4096
+	maxWorks       = 1024
+	maxHashed      = 32768 // threads at once where task storage does not serve
+	gapSteps       = 1024  // GAP_STEPS
+	beginReadAt    = "read_asleep"
 )
 
 // offCPUPlan is what this kernel has for a run.
@@ -118,10 +118,6 @@ func configureOffCPU(spec *ebpf.CollectionSpec, o OffCPU, p offCPUPlan) error {
 		withoutOffCPU(spec)
 		return nil
 	}
-	spec.Maps[bpfMapScratches].MaxEntries *= walkContexts
-	spec.Maps[bpfMapCaches].MaxEntries *= walkContexts
-	spec.Maps[bpfMapSpaces].MaxEntries = spacesEach * walkContexts
-	spec.Maps[bpfMapDeeps].MaxEntries = deepsEach * walkContexts
 	spec.Maps[bpfMapProcesses].MaxEntries = maxProcesses
 	if !p.storage {
 		spec.Maps[bpfMapThreadHash].MaxEntries = maxHashed

@@ -87,9 +87,10 @@ type VMA struct {
 type Sample struct {
 	Time             time.Duration // CLOCK_MONOTONIC
 	CPU              int
-	PID, TID         int    // in the profiler's PID namespace
-	StartNs          uint64 // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
-	Weight           uint64 // events that the sample stands for: 1 for the clock, else the period, scaled if the PMU is shared
+	PID, TID         int     // in the profiler's PID namespace
+	StartNs          uint64  // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
+	Weight           uint64  // events that the sample stands for: 1 for the clock, else the period, scaled if the PMU is shared
+	Objects          float64 // of the event alloc: allocations that the sample stands for; Weight is their bytes
 	End              End
 	Comm             []byte
 	Kernel           []uint64 // leaf first

@@ -72,6 +72,10 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 			}
 			s.offcpu.weigh(sample)
 		}
+		sample.Objects = 0
+		if s.alloc != nil && sample.Event == s.alloc.event {
+			s.alloc.weigh(sample)
+		}
 		s.deliver(sample, h)
 	case bpfProfRecordTypePROF_RECORD_WAIT:
 		return s.waited(raw, sample, h)

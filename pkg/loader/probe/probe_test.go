@@ -149,12 +149,12 @@ ffff0000-ffff1000 rwxp 00000000 00:00 0
 `
 
 func TestFileOffset(t *testing.T) {
-	if got, err := fileOffset(strings.NewReader(someMaps), 0x401234); err != nil || got != 0x1234 {
+	if got, err := FileOffset(strings.NewReader(someMaps), 0x401234); err != nil || got != 0x1234 {
 		t.Errorf("fileOffset = %#x, %v", got, err)
 	}
 	for _, addr := range []uint64{0x4a2000, 0, 0xffff0001} {
-		if got, err := fileOffset(strings.NewReader(someMaps), addr); err == nil {
-			t.Errorf("fileOffset(%#x) = %#x, want an error", addr, got)
+		if got, err := FileOffset(strings.NewReader(someMaps), addr); err == nil {
+			t.Errorf("FileOffset(%#x) = %#x, want an error", addr, got)
 		}
 	}
 }
@@ -167,7 +167,7 @@ func TestFileOffsetOfOwnCode(t *testing.T) {
 	}
 	defer maps.Close()
 	code := reflect.ValueOf(probed)
-	offset, err := fileOffset(maps, uint64(code.Pointer()))
+	offset, err := FileOffset(maps, uint64(code.Pointer()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func FuzzFileOffset(f *testing.F) {
 	f.Add(someMaps, uint64(0x401234))
 	f.Add("0-ffffffffffffffff r-xp ffffffffffffffff 0 0 /x", uint64(1))
 	f.Fuzz(func(t *testing.T, maps string, addr uint64) {
-		if _, err := fileOffset(strings.NewReader(maps), addr); err == nil && !strings.Contains(maps, "-") {
+		if _, err := FileOffset(strings.NewReader(maps), addr); err == nil && !strings.Contains(maps, "-") {
 			t.Error("found an address in no range")
 		}
 	})

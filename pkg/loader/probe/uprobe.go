@@ -45,7 +45,7 @@ func trap(ctx context.Context, spec ebpf.ProgramSpec, attach func(*link.Executab
 		return err
 	}
 	defer maps.Close()
-	offset, err := fileOffset(maps, uint64(reflect.ValueOf(probed).Pointer()))
+	offset, err := FileOffset(maps, uint64(reflect.ValueOf(probed).Pointer()))
 	if err != nil {
 		return fmt.Errorf("locate own function: %w", err)
 	}
@@ -62,9 +62,9 @@ func trap(ctx context.Context, spec ebpf.ProgramSpec, attach func(*link.Executab
 	})
 }
 
-// fileOffset finds where in its file the code at addr is, from the lines of a
+// FileOffset finds where in its file the code at addr is, from the lines of a
 // /proc/PID/maps (proc_pid_maps(5)).
-func fileOffset(maps io.Reader, addr uint64) (uint64, error) {
+func FileOffset(maps io.Reader, addr uint64) (uint64, error) {
 	lines := bufio.NewScanner(io.LimitReader(maps, 1<<20))
 	for lines.Scan() {
 		// 00401000-004a2000 r-xp 00001000 fe:01 12345  /usr/bin/x
