@@ -75,11 +75,14 @@ static __always_inline void sample_alloc(struct pt_regs *ctx, u64 size)
 
 	if (!c || !s)
 		return;
+	bpf_probe_read_kernel(&s->regs, sizeof(s->regs), ctx);
+	if (to_caller(&s->regs))
+		c->refused++; /* the stack begins in the allocator, as well as it can be walked from there */
 	s->sample.weight = size;
 	s->sample.enabled_ns = 0;
 	s->sample.running_ns = 0;
-	take_sample(ctx, (bpf_user_pt_regs_t *)ctx, config.alloc_event, config.alloc_context, c, s,
-		    begin);
+	take_sample(ctx, (bpf_user_pt_regs_t *)&s->regs, config.alloc_event, config.alloc_context,
+		    c, s, begin);
 }
 
 static __always_inline int on_alloc(struct pt_regs *ctx)

@@ -49,7 +49,7 @@ struct prof_config {
 	u32 switch_state; /* sched_switch tells the state (5.18) */
 	u32 walk_asleep; /* the stacks of sleeping threads can be read (6.2) */
 	u32 alloc_event; /* the number of the event alloc */
-	u32 alloc_context; /* enum prof_context of its program */
+	u32 alloc_context; /* enum prof_context of its program; 0: none */
 	u32 alloc_alone; /* its program can keep the scheduler off (6.10) */
 };
 
@@ -70,7 +70,7 @@ struct prof_counters {
 	u64 lost_woken; /* a sleeping thread's stack: it woke while that was walked */
 	u64 deferred,
 		returned; /* stacks to be walked when the thread goes on; walked. The difference is yet to come */
-	u64 refused; /* of samples: without a user part, because it could not be deferred */
+	u64 refused; /* of samples: without a user part, because it could not be deferred; of the event alloc, whose return address cannot be read */
 	u64 unfolded; /* threads that ended and found no room in the map processes */
 	u64 untracked; /* threads for which there was no memory */
 	/* Of the event alloc. */

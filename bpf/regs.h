@@ -24,6 +24,18 @@ static __always_inline u64 argument(struct pt_regs *regs, u32 n)
 {
 	return n == 0 ? regs->di : n == 1 ? regs->si : regs->dx;
 }
+/* Goes from a function's entry to its caller. */
+static __always_inline long to_caller(struct pt_regs *regs)
+{
+	u64 ra;
+	long err = bpf_probe_read_user(&ra, sizeof(ra), (void *)regs->sp);
+
+	if (err)
+		return err;
+	regs->ip = ra;
+	regs->sp += sizeof(ra);
+	return 0;
+}
 #define STACK_PADDING 0
 #else
 #define PSR_MODE_MASK 0xf
@@ -46,6 +58,13 @@ static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs
 static __always_inline u64 argument(struct pt_regs *regs, u32 n)
 {
 	return regs->user_regs.regs[n];
+}
+static __always_inline long to_caller(struct pt_regs *regs)
+{
+	u64 ra = regs->user_regs.regs[30];
+
+	regs->user_regs.pc = ra & ((1ULL << 48) - 1);
+	return 0;
 }
 #define STACK_PADDING 0
 #endif

@@ -268,7 +268,7 @@ func (a *Allocations) open(name string, open func() (*os.File, error)) *library 
 		return known
 	}
 	a.byInode[l.inode] = l
-	if l.found, err = allocator.Find(f, false); err == nil {
+	if l.found, err = allocator.Find(f, true); err == nil {
 		l.probes = allocProbes(l.found)
 	}
 	if len(l.probes) == 0 {
@@ -312,10 +312,10 @@ func allocSize(s allocator.Size) loader.AllocSize {
 // Nested reports whether a sample is of a call from within an allocator, such as that of malloc in musl's calloc: the
 // outer call is sampled by itself. What is left out so is counted.
 func (a *Allocations) Nested(s *loader.Sample) bool {
-	if len(s.User) < 2 {
+	if len(s.User) == 0 {
 		return false
 	}
-	caller := s.User[1]
+	caller := s.User[0]
 	for i := range s.VMAs {
 		v := &s.VMAs[i]
 		if caller < v.Start || caller >= v.End || v.Kind != loader.VMAFile {

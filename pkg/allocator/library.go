@@ -193,7 +193,10 @@ func codeOf(f *elf.File, vaddr, bytes uint64) ([]byte, uint64) {
 			continue
 		}
 		within := vaddr - p.Vaddr
-		size := min(p.Filesz-within, probesite.MaxCode, max(bytes, minCode))
+		if bytes == 0 {
+			bytes = minCode
+		}
+		size := min(p.Filesz-within, probesite.MaxCode, bytes)
 		code := make([]byte, size)
 		n, err := p.ReadAt(code, int64(within))
 		if err != nil && !errors.Is(err, io.EOF) || n == 0 {

@@ -61,10 +61,11 @@ type allocPlan struct {
 
 func planAlloc(o Options) (allocPlan, error) {
 	event, err := o.allocEvent()
-	p := allocPlan{event: event, context: 1}
+	p := allocPlan{event: event}
 	if err != nil || event < 0 {
 		return p, err
 	}
+	p.context = 1
 	if o.OffCPU.On {
 		p.context = offCPUContexts
 	}
