@@ -78,3 +78,9 @@ func build(tb testing.TB, dir, tool string, args ...string) {
 		tb.Fatalf("build target program: %v: %v\n%s", cmd, err, out)
 	}
 }
+
+// Source writes testdata/NAME.c into the test's temporary directory, for compilers other than gcc.
+func Source(tb testing.TB, name string) string {
+	tb.Helper()
+	return extract(tb, name+".c", tb.TempDir())
+}
