@@ -117,8 +117,10 @@ func testOffCPU(t *testing.T, o OffCPU) {
 		if !near(off, wall-on) {
 			t.Errorf("%s was off the CPU for %v, want %v", th.Comm, off, wall-on)
 		}
-		// What waits now is in the kernel's figure when it gets a CPU only.
-		if th.Doing != Runqueue && !near(runqueue, queued) || !near(max(runqueue, queued), runqueue) {
+		// A wait is in the kernel's figure, all of it, when it ends: what waits at the end is missing there, and of what
+		// waited at the beginning there is too much.
+		if d := first[tid].Doing; th.Doing != Runqueue && d != Runqueue && !near(runqueue, queued) ||
+			th.Doing != Runqueue && !near(min(runqueue, queued), runqueue) || d != Runqueue && !near(max(runqueue, queued), runqueue) {
 			t.Errorf("%s waited %v for a CPU, want %v", th.Comm, runqueue, queued)
 		}
 	}
