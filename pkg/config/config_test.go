@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,4 +239,14 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q: printed and read back: %v\n%s", b, err, text)
 		}
 	})
+}
+
+// What is not counted by default can be asked for all the same.
+func TestEveryCounterEventIsAllowed(t *testing.T) {
+	allowed := counterEvents()
+	for _, name := range []string{"cycles", "branch-misses", "L1-dcache-loads", "L1-icache-load-misses", "LLC-load-misses", "minor-faults"} {
+		if !slices.Contains(allowed, name) {
+			t.Errorf("%s cannot be counted by service", name)
+		}
+	}
 }

@@ -114,7 +114,9 @@ func (s Sampling) validate(p *Problems) {
 
 // counterEvents are the events that have a metric.
 func counterEvents() []string {
-	return append(slices.Clone(Default().Counters.Events), "minor-faults", "major-faults", "context-switches", "cpu-migrations")
+	return append(slices.Clone(Default().Counters.Events), "branches", "branch-misses",
+		"L1-dcache-loads", "L1-dcache-load-misses", "L1-icache-loads", "L1-icache-load-misses",
+		"LLC-loads", "LLC-load-misses", "minor-faults", "major-faults", "context-switches", "cpu-migrations")
 }
 
 func (c Counters) validate(p *Problems) {
