@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,7 +154,7 @@ func TestDaemon(t *testing.T) {
 	d.wait("in the history", 30*time.Second, func() bool { return samplesOf(d.profile(service)) > 50 })
 
 	for path, want := range map[string]string{
-		"/": service, "/healthz": "", "/api/v1/kinds": "cpu", "/api/v1/services?kind=cpu": service,
+		"/": "assets/main-", "/healthz": "", "/api/v1/kinds": "cpu", "/api/v1/services?kind=cpu": service,
 		"/api/v1/timeline?kind=cpu&from=now-1m&to=now":                                      "bucket_seconds",
 		"/api/v1/profile?kind=cpu&from=now-1m&to=now&format=folded&service=" + service:      ";descend;descend;",
 		"/api/v1/profile?kind=cpu&from=now-1m&to=now&format=svg&service=" + service:         "<svg",
@@ -193,9 +194,15 @@ func (d *daemon) checkDocumented(service string) {
 	if err := json.Unmarshal(body, &document); err != nil || len(document.Paths) < 10 {
 		d.t.Fatalf("openapi.json names %d paths: %v", len(document.Paths), err)
 	}
+	_, page := d.get("/")
+	asset := regexp.MustCompile(`assets/([\w.-]+)`).FindSubmatch(page)
+	if asset == nil {
+		d.t.Fatalf("the page names no asset:\n%.300s", page)
+	}
+	fill := strings.NewReplacer("{service}", service, "{name}", string(asset[1]))
 	for path, methods := range document.Paths {
 		for method, call := range methods {
-			d.checkCall(strings.ToUpper(method), strings.ReplaceAll(path, "{service}", service), call.Responses)
+			d.checkCall(strings.ToUpper(method), fill.Replace(path), call.Responses)
 		}
 	}
 }
