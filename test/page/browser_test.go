@@ -191,6 +191,14 @@ func (b *tab) finish() {
 	}
 }
 
+// of makes a part of the test the one that fails.
+func (b *tab) of(t *testing.T) *tab {
+	whole := b.t
+	b.t = t
+	t.Cleanup(func() { b.t = whole })
+	return b
+}
+
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, actions...); err != nil {

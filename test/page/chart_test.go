@@ -23,7 +23,8 @@ func (b *tab) find(name string) (at point, line string, ok bool) {
   if (!canvas) return {};
   const r = canvas.getBoundingClientRect(), point = (type, x, y) => canvas.dispatchEvent(new PointerEvent(type, {clientX: x, clientY: y, pointerType: 'mouse'}));
   let best = {}, width = 0;
-  for (let y = r.bottom - 5; y > r.top; y -= 9) {
+  // Of rows that have it the first will do: all of them together would take seconds.
+  for (let y = r.bottom - 5; y > r.top && !(width > 0 && y < best.Y - 9); y -= 9) {
     let run = 0, from = 0, line = '';
     for (let x = r.left + 1; x < r.right; x += 4) {
       point('pointermove', x, y);

@@ -57,9 +57,9 @@ func testLists(t *testing.T, browser context.Context, w *world) {
 	b := show(t, browser, w, window{}, q("view", "lists", "service", ""))
 	for _, list := range []string{"Processes", "Modules", "Threads"} {
 		b.click("[aria-label=List] button", list)
-		b.wait(list+" with turns", `[...document.querySelectorAll('.row')].some((r) => r.textContent.includes('turns'))`)
+		b.wait(list+" with turns", `[...document.querySelectorAll('.row')].some((r) => r.textContent.includes(`+quote(w.service)+`))`)
 	}
-	b.click(".row .name", "turns")
+	b.click(".row .name", w.service)
 	b.wait("it alone", `document.querySelector('.chip').textContent.startsWith('thread') && location.hash.includes('threads=')`)
 	b.mustFind("serve")
 	if _, _, ok := b.find("main.outer"); ok {
@@ -67,9 +67,9 @@ func testLists(t *testing.T, browser context.Context, w *world) {
 	}
 	b.press("8")
 	b.click(".chip button", "×")
-	b.wait("services", `[...document.querySelectorAll('.row')].some((r) => r.textContent.startsWith('turns') && /compress_body|render_template/.test(r.textContent))`)
-	b.click(".row .name", "turns")
-	b.wait("one service", `new URLSearchParams(location.hash.slice(1)).get('service') === 'turns' && location.hash.includes('view') === false`)
+	b.wait("services", `[...document.querySelectorAll('.row')].some((r) => r.textContent.startsWith(`+quote(w.service)+`) && /compress_body|render_template/.test(r.textContent))`)
+	b.click(".row .name", w.service)
+	b.wait("one service", `new URLSearchParams(location.hash.slice(1)).get('service') === `+quote(w.service)+` && location.hash.includes('view') === false`)
 }
 
 // testFilters: only with, without, modules as one, recursion as one, a kind of frames left out; each can be taken away.

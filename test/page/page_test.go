@@ -34,7 +34,7 @@ func q(pairs ...string) url.Values {
 func show(t *testing.T, browser context.Context, w *world, look window, state url.Values) *tab {
 	t.Helper()
 	if !state.Has("service") {
-		state.Set("service", "turns")
+		state.Set("service", w.service)
 	}
 	b := open(t, browser, w.at(state), look)
 	b.wait("a total", `document.querySelector(".facts").textContent.includes("total")`)

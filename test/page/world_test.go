@@ -79,6 +79,7 @@ func (d *daemon) start(t testing.TB) {
 	d.cmd = exec.Command(mustProgram(t), "daemon", "--listen", d.address, "--store", d.store, "--window", "1s", "--unwind-cache", "")
 	d.log = new(bytes.Buffer)
 	d.cmd.Stderr = d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,6 +168,7 @@ func poll(t testing.TB, what string, ok func() bool) {
 type world struct {
 	*daemon
 	turns          *target.Process
+	service        string       // of turns; no other run's program has the same
 	before, during [2]time.Time // without and with compress_body in turns
 }
 
@@ -176,15 +178,21 @@ const lifetime = "400"
 // begin starts everything and waits until there is a past. Programs are nice to the browser, which shares their CPUs.
 func begin(t *testing.T) *world {
 	t.Helper()
-	w := &world{daemon: startDaemon(t)}
-	w.turns = polite(t, compile(t, "turns"), lifetime)
+	return beginAs(t, fmt.Sprintf("turns%d", os.Getpid()))
+}
+
+// beginAs is begin with a name for the service.
+func beginAs(t *testing.T, service string) *world {
+	t.Helper()
+	w := &world{daemon: startDaemon(t), service: service}
+	w.turns = polite(t, compile(t, "turns", service), lifetime)
 	polite(t, target.Go(t, "inlined"), lifetime)
 	if python, err := exec.LookPath("python3"); err == nil {
 		polite(t, python, "testdata/words.py", lifetime)
 	}
-	w.before = w.span(t, "turns")
+	w.before = w.span(t)
 	w.turn(t)
-	w.during = w.span(t, "turns")
+	w.during = w.span(t)
 	return w
 }
 
@@ -196,12 +204,12 @@ func (w *world) turn(t testing.TB) {
 	}
 }
 
-// span waits until the history has enough of a service since now, in whole windows.
-func (w *world) span(t testing.TB, service string) [2]time.Time {
+// span waits until the history has enough of the service since now, in whole windows.
+func (w *world) span(t testing.TB) [2]time.Time {
 	t.Helper()
 	from := time.Now().Add(time.Second).Truncate(time.Second)
-	poll(t, "a span with "+service, func() bool {
-		return time.Since(from) > 3*time.Second && w.seconds(t, service, from) > 0.7
+	poll(t, "a span with "+w.service, func() bool {
+		return time.Since(from) > 3*time.Second && w.seconds(t, w.service, from) > 0.7
 	})
 	return [2]time.Time{from, time.Now().Truncate(time.Second)}
 }
@@ -215,13 +223,13 @@ func (w *world) at(state url.Values) string {
 	return w.url() + "#" + state.Encode()
 }
 
-// compile builds a program of testdata.
-func compile(t testing.TB, name string) string {
+// compile builds a program of testdata under a name of its own.
+func compile(t testing.TB, name, as string) string {
 	t.Helper()
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("needs gcc")
 	}
-	out := filepath.Join(t.TempDir(), name)
+	out := filepath.Join(t.TempDir(), as)
 	cmd := exec.Command("gcc", "-O1", "-fno-omit-frame-pointer", "-o", out, filepath.Join("testdata", name+".c"))
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, text)
@@ -229,8 +237,10 @@ func compile(t testing.TB, name string) string {
 	return out
 }
 
-// polite starts a program that gives way to others.
+// polite starts a program that gives way to others, and ends with the test however that ends.
 func polite(t testing.TB, path string, args ...string) *target.Process {
 	t.Helper()
-	return target.Start(t, "nice", append([]string{"-n", "1", path}, args...)...)
+	cmd := exec.Command("nice", append([]string{"-n", "5", path}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return target.StartCommand(t, cmd)
 }
