@@ -9,6 +9,8 @@ export type LiveState =
 
 /** A line is a quarter of a second of samples. What is longer is not of this stream. */
 const longestLine = 64 << 20;
+/** A connection that held for so long was a good one: the next pause is short again. */
+const steady = 5000;
 /** Heartbeats come every five seconds; after this long without a byte the connection is dead. */
 const silence = 20_000;
 
@@ -20,7 +22,7 @@ export class LiveClient {
   private query: { kind: string } = { kind: '' };
   state: LiveState = { is: 'off' };
 
-  constructor(private o: { since(): string; line(text: string): void; open(): void; change(s: LiveState): void }) {}
+  constructor(private o: { since(): string; line(text: string): Promise<void>; open(): void; change(s: LiveState): void }) {}
 
   start(kind: string): void {
     this.stop();
@@ -67,6 +69,15 @@ export class LiveClient {
     }
   }
 
+  /** What follows a line that cannot be read rests on it: a new stream begins with all that is needed. */
+  private unreadable(e: unknown, abort: AbortController): void {
+    if (abort !== this.abort) return;
+    this.abort = null;
+    clearTimeout(this.watchdog);
+    abort.abort();
+    this.fail(new APIError(0, `a line cannot be read: ${e instanceof Error ? e.message : String(e)}`));
+  }
+
   /** An older daemon knows no `since`: then the stream begins now. */
   private async connect(signal: AbortSignal): Promise<Response> {
     try {
@@ -92,14 +103,14 @@ export class LiveClient {
   }
 
   private async read(reader: ReadableStreamDefaultReader<Uint8Array>, abort: AbortController): Promise<void> {
-    const decoder = new TextDecoder();
+    const decoder = new TextDecoder(), began = Date.now();
     let parts: string[] = [], held = 0;
     for (;;) {
       clearTimeout(this.watchdog);
       this.watchdog = window.setTimeout(() => void reader.cancel().catch(() => undefined), silence);
       const { done, value } = await reader.read();
       if (done || abort !== this.abort) return;
-      this.attempt = 0;
+      if (Date.now() - began > steady) this.attempt = 0;
       const text = decoder.decode(value, { stream: true });
       let from = 0;
       for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
@@ -108,7 +119,7 @@ export class LiveClient {
         parts = [];
         held = 0;
         from = at + 1;
-        if (line) this.o.line(line);
+        if (line) this.o.line(line).catch((e: unknown) => this.unreadable(e, abort));
         if (abort !== this.abort) return;
       }
       if (from < text.length) parts.push(text.slice(from));

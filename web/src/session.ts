@@ -32,7 +32,7 @@ export class Session {
   private listeners: ((what: 'data' | 'meta') => void)[] = [];
 
   constructor(readonly engine: Engine, readonly store: Store, readonly file: boolean) {
-    this.client = new LiveClient({ since: () => this.since(), line: (text) => this.line(text), open: () => this.line('{"type":"reset"}'), change: () => this.emit('meta') });
+    this.client = new LiveClient({ since: () => this.since(), line: (text) => this.line(text), open: () => void this.line('{"type":"reset"}'), change: () => this.emit('meta') });
     store.onChange((s, changed) => this.changed(s, changed));
     if (!file) setInterval(() => this.tick(), 1000);
   }
@@ -130,7 +130,7 @@ export class Session {
   }
 
   /** The worker reads the lines: the first has minutes of samples, and to parse it here would be felt. */
-  private line(text: string): void { this.engine.append(text).then((m) => this.message(m), () => undefined); }
+  private async line(text: string): Promise<void> { this.message(await this.engine.append(text)); }
 
   private message(m: LiveLine): void {
     if (m.type === 'hello' && m.time) this.skew = m.time - Date.now();

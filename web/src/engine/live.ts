@@ -98,8 +98,11 @@ export class LiveBuffer {
     const offset = Math.round((base - this.origin) / this.bucketMs);
     const list = flat(m.samples), sets = flat(m.sample_labels);
     const { samples } = this;
+    // A batch that is wrong somewhere is left out whole: it is told again.
+    const nodes = new Int32Array(list.length / 5);
+    for (let i = 0; i < nodes.length; i++) nodes[i] = this.node(list[i * 5]!);
     for (let i = 0; i + 4 < list.length; i += 5) {
-      samples.node.push(this.node(list[i]!));
+      samples.node.push(nodes[i / 5]!);
       samples.thread.push(this.thread(list[i + 1]!));
       samples.label.push(this.labels(sets[i / 5] ?? 0));
       samples.stack.push(0);
