@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"net/http"
@@ -15,7 +16,11 @@ import (
 // slowly, or the feed or the server ends. What it holds for a client is bounded: one message, the dictionary, and the
 // batches in the feed's channel.
 func (s *Server) liveStream(w http.ResponseWriter, r *http.Request, p params) error {
-	kind, err := p.kind(s.o.Status())
+	status := s.o.Status()
+	if !status.Ready { // which kinds there are to be is not known yet either
+		return busy("not ready: %s", visible(cmp.Or(status.Waiting, "starting")))
+	}
+	kind, err := p.kind(status)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func TestReady(t *testing.T) {
 	if w := f.request("GET", "/healthz"); w.Code != 200 {
 		t.Errorf("healthz while not ready: %d", w.Code)
 	}
+	if w := f.request("GET", "/api/v1/live"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("live while not ready: %d %s", w.Code, w.Body)
+	}
 }
 
 func TestReload(t *testing.T) {
