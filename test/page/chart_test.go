@@ -24,14 +24,14 @@ func (b *tab) find(name string) (at point, line string, ok bool) {
   const r = canvas.getBoundingClientRect(), point = (type, x, y) => canvas.dispatchEvent(new PointerEvent(type, {clientX: x, clientY: y, pointerType: 'mouse'}));
   let best = {}, width = 0;
   // Of rows that have it the first will do: all of them together would take seconds.
-  for (let y = r.bottom - 5; y > r.top && !(width > 0 && y < best.Y - 9); y -= 9) {
+  for (let y = r.bottom - 5; y > r.top && !(width > 0 && y < best.Y - 12); y -= 12) {
     let run = 0, from = 0, line = '';
-    for (let x = r.left + 1; x < r.right; x += 4) {
+    for (let x = r.left + 1; x < r.right; x += 6) {
       point('pointermove', x, y);
       const text = document.querySelector('.hover').textContent;
       if (!text.startsWith(%s + '  ')) { run = 0; continue; }
       if (run === 0) from = x;
-      run += 4;
+      run += 6;
       if (run > width) { width = run; best = {X: (from + x) / 2, Y: y, Line: text}; }
     }
   }

@@ -97,15 +97,11 @@ func testFilters(t *testing.T, browser context.Context, w *world) {
 	b.click(".options button", "Fold modules")
 	b.click(".options button", "Collapse recursion")
 	b.click(".options button", "Inverted")
-	// The leaves stand on the root.
-	at, _ = b.mustFind("compress_body")
-	if _, _, ok := b.find("serve"); !ok {
-		t.Error("no caller is drawn")
-	}
-	caller, _ := b.mustFind("serve")
-	if caller.Y >= at.Y {
-		t.Errorf("serve stands at %v, its callee at %v: want the caller above", caller, at)
-	}
+	poll(t, "the leaves stand on the root, their callers above", func() bool {
+		leaf, _, a := b.find("compress_body")
+		caller, _, c := b.find("serve")
+		return a && c && caller.Y < leaf.Y
+	})
 	b.press("i")
 	poll(t, "the icicle has the caller below", func() bool {
 		leaf, _, a := b.find("compress_body")

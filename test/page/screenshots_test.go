@@ -15,7 +15,7 @@ func TestScreenshots(t *testing.T) {
 	if dir == "" {
 		t.Skip("EBPFPROF_SCREENSHOTS names no directory")
 	}
-	browser, w := startBrowser(t), begin(t)
+	browser, w := startBrowser(t), beginAs(t, "shop")
 	look := window{width: 1200, height: 660}
 	dark := window{width: 1200, height: 660, media: map[string]string{"prefers-color-scheme": "dark"}}
 	take := func(name string, look window, state url.Values, ready func(*tab)) {
