@@ -83,8 +83,8 @@ func testFirst(t *testing.T, browser context.Context, w *world) {
 	paint := eval[float64](b, `performance.getEntriesByName('first-contentful-paint')[0].startTime`)
 	bytes := eval[float64](b, `performance.getEntries().filter((e) => e.encodedBodySize && (e.entryType === 'navigation' || /assets/.test(e.name))).reduce((n, e) => n + e.encodedBodySize, 0)`)
 	t.Logf("first paint after %.0f ms, %.1f KB of page, style and scripts", paint, bytes/1000)
-	if bytes > 60_000 || bytes < 10_000 {
-		t.Errorf("the page is %v bytes, want at most 60,000", bytes)
+	if bytes > 60<<10 || bytes < 10_000 {
+		t.Errorf("the page is %v bytes, want at most 60 KiB", bytes)
 	}
 }
 

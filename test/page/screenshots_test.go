@@ -36,7 +36,7 @@ func TestScreenshots(t *testing.T) {
 		b.wait("lanes", `document.querySelector('.lane small').textContent.startsWith('most ')`)
 		b.mustFind("serve")
 	})
-	take("heatmap", look, live("view", "heatmap"), func(b *tab) {
+	take("heatmap", look, q("view", "heatmap", "from", "", "to", "", "seconds", "15"), func(b *tab) {
 		b.wait("live", `document.querySelector('.facts').textContent.includes('live')`)
 		b.mustFind("serve")
 	})
