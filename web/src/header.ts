@@ -173,7 +173,7 @@ export class Header {
 
   /** A line for each thing that a reader must know and cannot guess. */
   private showLines(kind: string): void {
-    const { session } = this.o, lines: { text: string; bad?: boolean; act?: [string, () => void] }[] = [], { state } = session.client;
+    const { session } = this.o, lines: { text: string; bad?: boolean; note?: boolean; act?: [string, () => void] }[] = [], { state } = session.client;
     if (session.error) lines.push({ text: session.error, bad: true, act: session.file ? undefined : ['Try again', () => void session.open()] });
     if (session.live && state.is === 'broken') {
       lines.push({ text: `The live stream broke: ${state.error}. Next attempt in ${ago((state.retryAt - Date.now()) / 1000)}.`, bad: true, act: ['Try now', () => session.client.retry()] });
@@ -187,13 +187,13 @@ export class Header {
       if (k.problem && (k.name === kind || k.active)) lines.push({ text: `${kindLabel(k.name)}: ${k.problem}` });
     }
     const not = (st?.kinds ?? []).filter((k) => k.problem && !k.active && k.name !== kind);
-    if (not.length) lines.push({ text: 'Not sampled here: ' + not.map((k) => `${kindLabel(k.name)} (${k.problem})`).join('; ') });
-    for (const c of st?.counting?.cannot ?? []) lines.push({ text: `Not counted here: ${c.events.join(', ')} (${c.problem})` });
+    if (not.length) lines.push({ text: 'Not sampled here: ' + not.map((k) => `${kindLabel(k.name)} (${k.problem})`).join('; '), note: true });
+    for (const c of st?.counting?.cannot ?? []) lines.push({ text: `Not counted here: ${c.events.join(', ')} (${c.problem})`, note: true });
     if (st?.store?.paused) lines.push({ text: `History is not written: ${st.store.paused}` });
     const key = JSON.stringify(lines.map((l) => l.text));
     if (key === this.linesKey) return;
     this.linesKey = key;
-    fill(this.lines, ...lines.map((l) => h('li', { class: l.bad ? 'bad' : '', role: 'status' }, h('span', { dir: 'auto' }, visible(l.text)), l.act ? button({ label: l.act[0], run: l.act[1] }) : null)));
+    fill(this.lines, ...lines.map((l) => h('li', { class: l.bad ? 'bad' : l.note ? 'muted' : '', role: 'status' }, h('span', { dir: 'auto' }, visible(l.text)), l.act ? button({ label: l.act[0], run: l.act[1] }) : null)));
   }
 
   private fact(name: string, label: string, text: string, title: string, state = ''): void {
