@@ -45,7 +45,7 @@ func startBrowser(t *testing.T) context.Context {
 		// Nothing but the loopback exists: what asks for more fails, and is told by the page's problems.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("enable-precise-memory-info", true), chromedp.Flag("force-color-profile", "srgb"))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), o...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), o...) // not the test's, which ends before what is cleaned up
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
