@@ -125,7 +125,7 @@ class Page implements App {
 
   private changed(s: State, changed: Set<keyof State>): void {
     if (changed.has('view')) announce(viewLabels[s.view]);
-    if (changed.has('view')) { this.selected = null; this.hover(null); }
+    if (changed.has('view')) { this.selected = this.hovered = null; this.tell(null); }
     // What was told of a function without its place cannot be asked anew.
     if (this.details.chosen?.path === null && sourceKeys.some((k) => changed.has(k))) this.choose(null);
     this.header.setServices(this.services);
@@ -256,6 +256,7 @@ class Page implements App {
   }
 
   hover(c: Chosen | null): void {
+    if (!c && !this.hovered) return; // over nothing as before
     this.hovered = c;
     this.tell(c ?? this.selected);
   }
