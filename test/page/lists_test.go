@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 )
@@ -59,6 +60,14 @@ func testLists(t *testing.T, browser context.Context, w *world) {
 		b.click("[aria-label=List] button", list)
 		b.wait(list+" with turns", `[...document.querySelectorAll('.row')].some((r) => r.textContent.includes(`+quote(w.service)+`))`)
 	}
+	// The list before may still be there, with the row elsewhere.
+	last := ""
+	poll(t, "the rows stay where they are", func() bool {
+		time.Sleep(300 * time.Millisecond)
+		before := last
+		last = strings.Join(b.cells(0), "\n")
+		return last == before
+	})
 	b.click(".row .name", w.service)
 	b.wait("it alone", `document.querySelector('.chip').textContent.startsWith('thread') && location.hash.includes('threads=')`)
 	b.mustFind("serve")
