@@ -31,7 +31,9 @@ die() {
 	exit 1
 }
 
+# NodeSource's nodejs brings npm, and does not go together with Debian's.
 installed() {
+	[[ $1 == npm ]] && command -v npm >/dev/null && return
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
