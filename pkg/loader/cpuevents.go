@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -24,7 +25,8 @@ type cpuEvents struct {
 
 func newCPUEvents(e Event, p *ebpf.Program) *cpuEvents {
 	c := &cpuEvents{event: e, program: p, fds: map[int]int{}, before: map[int]uint64{}}
-	if e.Hardware() {
+	// Drivers of other machines do not look at it, and so would seem to grant it.
+	if e.Hardware() && runtime.GOARCH == "amd64" {
 		c.precise = maxPrecise
 	}
 	return c
@@ -78,8 +80,20 @@ func (c *cpuEvents) sync() error {
 	return nil
 }
 
+// open opens the event as precise as this machine can, and with its program; that it cannot is told by many errors.
 func (c *cpuEvents) open(cpu int) (int, error) {
-	fd, err := c.openPrecise(cpu)
+	for {
+		fd, err := c.openAt(cpu, c.precise)
+		if err == nil || c.precise == 0 || len(c.fds) > 0 {
+			return fd, err
+		}
+		c.precise--
+	}
+}
+
+func (c *cpuEvents) openAt(cpu, precise int) (int, error) {
+	a := c.event.attr(precise)
+	fd, err := unix.PerfEventOpen(&a, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return 0, fmt.Errorf("%w: open event %s on CPU %d: %w", ErrKernel, c.event.Name, cpu, err)
 	}
@@ -92,18 +106,6 @@ func (c *cpuEvents) open(cpu int) (int, error) {
 		return 0, fmt.Errorf("enable event %s on CPU %d: %w", c.event.Name, cpu, err)
 	}
 	return fd, nil
-}
-
-// openPrecise opens the event as precise as this machine can; that it cannot is told by many errors.
-func (c *cpuEvents) openPrecise(cpu int) (int, error) {
-	for {
-		a := c.event.attr(c.precise)
-		fd, err := unix.PerfEventOpen(&a, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
-		if err == nil || c.precise == 0 || len(c.fds) > 0 {
-			return fd, err
-		}
-		c.precise--
-	}
 }
 
 // end closes the event of a CPU. mu is held.

@@ -49,6 +49,10 @@ func (e Event) validate() error {
 func (e Event) attr(precise int) unix.PerfEventAttr {
 	a := unix.PerfEventAttr{Type: e.Type, Config: e.Config, Bits: unix.PerfBitDisabled | uint64(precise)*unix.PerfBitPreciseIPBit1}
 	a.Size = unix.PERF_ATTR_SIZE_VER1
+	if precise > 0 {
+		// bpf_get_stack() needs the event's own call chain then, or programs are refused (5d99cb2c86775, 5.9).
+		a.Sample_type = unix.PERF_SAMPLE_CALLCHAIN
+	}
 	if e.Frequency != 0 {
 		a.Sample = e.Frequency
 		a.Bits |= unix.PerfBitFreq

@@ -71,7 +71,7 @@ func planOffCPU(o OffCPU) (offCPUPlan, error) {
 		asleep:   has("bpf_task_from_pid") && hasHelper(spec, "BPF_FUNC_copy_from_user_task"),
 		stateArg: switchTellsState(spec),
 	}
-	p.deferred = p.storage && !o.Early && has("bpf_task_work_schedule_resume_impl") && has("bpf_preempt_disable")
+	p.deferred = p.storage && !o.Early && defersWork(spec) && has("bpf_preempt_disable")
 	return p, nil
 }
 
@@ -86,6 +86,25 @@ func hasHelper(spec *btf.Spec, name string) bool {
 		}
 	}
 	return false
+}
+
+// defersWork reports whether the kernel has task work as bpf/offcpu.h declares it. On 7.3 the last argument is another
+// one, and then stacks are walked early.
+func defersWork(spec *btf.Spec) bool {
+	var f *btf.Func
+	if spec.TypeByName("bpf_task_work_schedule_resume_impl", &f) != nil {
+		return false
+	}
+	proto, ok := f.Type.(*btf.FuncProto)
+	if !ok || len(proto.Params) != 5 {
+		return false
+	}
+	last, ok := proto.Params[4].Type.(*btf.Pointer)
+	if !ok {
+		return false
+	}
+	_, ok = last.Target.(*btf.Void)
+	return ok
 }
 
 // switchTellsState reports whether the tracepoint has the argument prev_state, since 5.18 (fa2c3254d7cf).
