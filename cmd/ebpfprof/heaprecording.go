@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
@@ -80,7 +79,6 @@ func (r *recording) waitHeap(ctx context.Context, signals <-chan os.Signal) {
 	}
 	look := time.NewTicker(targetInterval)
 	defer look.Stop()
-	alive := func(pid int) bool { _, err := r.fs.Process(pid); return err == nil }
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,7 +90,7 @@ func (r *recording) waitHeap(ctx context.Context, signals <-chan os.Signal) {
 				continue
 			}
 		case <-look.C:
-			if len(r.targets.PIDs) == 0 || slices.ContainsFunc(r.targets.PIDs, alive) {
+			if r.targetsLive() {
 				continue
 			}
 		}

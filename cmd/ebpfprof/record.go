@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
@@ -46,6 +47,16 @@ type recordFlags struct {
 	allocBudget float64
 }
 
+// addTargets adds the flags that choose targets. named is what the name of --comm is compared with.
+func (f *recordFlags) addTargets(fl *pflag.FlagSet, named string) {
+	fl.BoolVarP(&f.all, "all", "a", false, "every process of the machine (default)")
+	fl.IntSliceVarP(&f.pids, "pid", "p", nil, "these processes, `PID,...`")
+	fl.StringVar(&f.comm, "comm", "", named+" whose name matches `REGEX`")
+	fl.StringVar(&f.cgroup, "cgroup", "", "processes in the control group `PATH`, or below")
+	fl.StringVar(&f.container, "container", "", "processes of the container `ID|NAME`")
+	fl.StringVar(&f.unit, "unit", "", "processes of the systemd unit `NAME`")
+}
+
 func newRecordCmd() *cobra.Command {
 	var f recordFlags
 	cmd := &cobra.Command{
@@ -74,12 +85,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVarP(&f.all, "all", "a", false, "every process of the machine (default)")
-	fl.IntSliceVarP(&f.pids, "pid", "p", nil, "these processes, `PID,...`")
-	fl.StringVar(&f.comm, "comm", "", "processes and threads whose name matches `REGEX`")
-	fl.StringVar(&f.cgroup, "cgroup", "", "processes in the control group `PATH`, or below")
-	fl.StringVar(&f.container, "container", "", "processes of the container `ID|NAME`")
-	fl.StringVar(&f.unit, "unit", "", "processes of the systemd unit `NAME`")
+	f.addTargets(fl, "processes and threads")
 	fl.StringArrayVarP(&f.events, "event", "e", []string{"cpu"}, "what to sample, `NAME[@HZ|:PERIOD]`, repeatable; see docs/events.md")
 	fl.Uint64VarP(&f.frequency, "frequency", "F", loader.DefaultFrequency, "samples a second and CPU, in `Hz`")
 	fl.DurationVarP(&f.duration, "duration", "d", defaultDuration, "how long; with a command, its life unless given")

@@ -250,13 +250,14 @@ func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-c
 
 const targetInterval = time.Second
 
-// targetsLive is false when processes were named and all of them, and their children, have gone.
+// targetsLive is false when processes were named and all of them, and their children, have gone. Of children only a
+// sampler knows.
 func (r *recording) targetsLive() bool {
 	if len(r.targets.PIDs) == 0 {
 		return true
 	}
 	alive := func(pid int) bool { _, err := r.fs.Process(pid); return err == nil }
-	return slices.ContainsFunc(r.targets.PIDs, alive) || r.sampler.HasTargets()
+	return slices.ContainsFunc(r.targets.PIDs, alive) || r.sampler != nil && r.sampler.HasTargets()
 }
 
 // finish builds and writes the profiles and tells how it went. The command's exit code is ours.

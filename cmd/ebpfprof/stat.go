@@ -62,14 +62,9 @@ the exit code is 4; with a command that fails, the command's.`,
 			return s.run(cmd.Context())
 		},
 	}
-	fl, t := cmd.Flags(), &f.targets
+	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.BoolVarP(&t.all, "all", "a", false, "every process of the machine (default)")
-	fl.IntSliceVarP(&t.pids, "pid", "p", nil, "these processes, `PID,...`")
-	fl.StringVar(&t.comm, "comm", "", "processes whose name matches `REGEX`")
-	fl.StringVar(&t.cgroup, "cgroup", "", "processes in the control group `PATH`, or below")
-	fl.StringVar(&t.container, "container", "", "processes of the container `ID|NAME`")
-	fl.StringVar(&t.unit, "unit", "", "processes of the systemd unit `NAME`")
+	f.targets.addTargets(fl, "processes")
 	fl.StringSliceVarP(&f.events, "event", "e", nil, "what to count, `NAME,...`, repeatable")
 	fl.DurationVarP(&f.duration, "duration", "d", defaultDuration, "how long; with a command, its life unless given")
 	fl.DurationVarP(&f.interval, "interval", "I", 0, "print what was counted in each `TIME` too")
