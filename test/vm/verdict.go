@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +23,27 @@ var complaint = regexp.MustCompile(`\bOops\b|\bBUG:|Kernel panic|general protect
 	`WARNING: (CPU: \d|\S+:\d+ at )|Unable to handle kernel`)
 
 var result = regexp.MustCompile(`^RESULT (\S+) exit=(-?\d+) `)
+
+// ErrComplaint is in the error of a Verdict on a kernel that complained.
+var ErrComplaint = errors.New("the kernel complained")
+
+// failure matches the line of a test, not of a subtest, that failed (go doc test2json).
+var failure = regexp.MustCompile(`(?m)^--- FAIL: (\w+) \(`)
+
+// FailedTests names the tests of Go that failed in a serial log, each once. None where
+// one panicked or timed out: others did not run then.
+func FailedTests(log string) []string {
+	if strings.Contains(log, "\npanic: ") {
+		return nil
+	}
+	var names []string
+	for _, m := range failure.FindAllStringSubmatch(log, -1) {
+		if !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
 
 // A CommandResult is how one command of the payload ended.
 type CommandResult struct {
@@ -48,7 +70,7 @@ func Verdict(log string) ([]CommandResult, error) {
 		case line == DoneLine:
 			done = true
 		case complaint.MatchString(line):
-			problems = append(problems, fmt.Errorf("the kernel complained: %s", strings.TrimSpace(line)))
+			problems = append(problems, fmt.Errorf("%w: %s", ErrComplaint, strings.TrimSpace(line)))
 		}
 	}
 	if !done {

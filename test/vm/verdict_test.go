@@ -3,6 +3,7 @@ package vm_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,17 @@ func TestVerdictResults(t *testing.T) {
 	got, err := vm.Verdict(log)
 	if want := []vm.CommandResult{{Name: "a"}, {Name: "b", Exit: 3}}; !reflect.DeepEqual(got, want) || err == nil {
 		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestFailedTests(t *testing.T) {
+	log := "=== RUN   TestA\n    a_test.go:1: --- FAIL: no\n--- FAIL: TestA (1.20s)\n    --- FAIL: TestA/sub (0.00s)\n" +
+		"--- PASS: TestB (0.00s)\n--- FAIL: TestC (0.00s)\n--- FAIL: TestA (0.10s)\nFAIL\n"
+	if got := vm.FailedTests(log); !slices.Equal(got, []string{"TestA", "TestC"}) {
+		t.Errorf("got %q", got)
+	}
+	if got := vm.FailedTests(log + "panic: test timed out after 2m\n"); got != nil {
+		t.Errorf("after a panic: %q", got)
 	}
 }
 
