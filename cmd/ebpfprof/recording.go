@@ -45,7 +45,8 @@ type recording struct {
 	fs       proc.FS
 	sampler  *loader.Sampler
 	recorder *agent.Recorder
-	allocs   *allocating // nil: without the event alloc
+	offCPU   agent.OffCPUTimes // of the event off-cpu
+	allocs   *allocating       // nil: without the event alloc
 	child    *child
 	progress *progress
 	started  time.Time
@@ -115,7 +116,7 @@ func (r *recording) open() error {
 	}
 	r.sampler, err = loader.Open(loader.Options{
 		Events: r.events, Filter: filter, RingBytes: r.ringBytes,
-		Namespace: inode,
+		Namespace: inode, OffCPU: loader.OffCPU{Visited: r.offCPU.Visited},
 	})
 	if errors.Is(err, loader.ErrKernel) {
 		return &exitError{exitUnsupported, fmt.Errorf("%w\nRun 'ebpfprof doctor' to see what this machine lacks", err)}
@@ -267,6 +268,10 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 		return &exitError{exitFailed, err}
 	}
 	kernelBytes := r.sampler.KernelBytes()
+	waited, err := r.fitOffCPU()
+	if err != nil {
+		return &exitError{exitFailed, err}
+	}
 	stacks, failed := r.writeProfiles(duration, counters, heap.profile)
 	failed = errors.Join(failed, heap.failed)
 	summary := agent.Summary{
@@ -281,11 +286,7 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 		s := agent.NewEventSummary(counters[i], stacks[i])
 		s.Unit, s.Skid = agent.KindOf(e).Type.Unit, r.sampler.Skid(i)
 		if e.IsOffCPU() {
-			totals, err := r.sampler.OffCPUTotals()
-			if err != nil {
-				return &exitError{exitFailed, err}
-			}
-			s.OffCPU = agent.NewOffCPUSummary(totals, r.recorder.OffCPUValues(i))
+			s.OffCPU = waited
 		}
 		if e.IsAlloc() {
 			if s.Alloc, err = r.allocs.summary(e, stacks[i].Objects); err != nil {
@@ -345,6 +346,20 @@ func (r *recording) counters() ([]loader.Counters, error) {
 		r.allocs.discount(&all[i], r.events[i])
 	}
 	return all, nil
+}
+
+// fitOffCPU makes the samples of the event off-cpu, if there is one, stand for the exact times, and tells of both.
+func (r *recording) fitOffCPU() (*agent.OffCPUSummary, error) {
+	kind := slices.IndexFunc(r.events, loader.Event.IsOffCPU)
+	if kind < 0 {
+		return nil, nil
+	}
+	last, err := r.sampler.OffCPUTotals()
+	if err != nil {
+		return nil, err
+	}
+	totals := r.offCPU.Complete(last)
+	return agent.NewOffCPUSummary(totals, r.recorder.FitOffCPU(kind, totals)), nil
 }
 
 // writeProfiles writes and pushes what was recorded. It returns how whole the stacks are, by event.

@@ -118,7 +118,7 @@ func offCPULine(o *agent.OffCPUSummary) string {
 		line += ": " + strings.Join(sorted(states), ", ")
 	}
 	if o.Coverage != nil {
-		line += fmt.Sprintf("; stacks stand for %.1f%% of it", 100**o.Coverage)
+		line += fmt.Sprintf("; sampled stacks alone say %.1f%% of it", 100**o.Coverage)
 	}
 	return line
 }

@@ -26,6 +26,7 @@ type count struct {
 	events  uint64  // that the samples stand for: more than samples where they are thinned
 	weight  uint64  // of those events
 	objects float64 // Sample.Objects
+	waited  uint64  // Sample.Waited
 }
 
 // builderOptions are those of a profile of some kinds. What is shown of it first is the first kind.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"math"
 	"time"
 
 	pprof "github.com/google/pprof/profile"
@@ -36,6 +37,16 @@ func (m *moments) add(key sampleKey, at time.Duration, c count) {
 		return
 	}
 	m.list = append(m.list, moment{key, bucket, c})
+}
+
+// scale multiplies what the moments of some keys weigh.
+func (m *moments) scale(factors map[sampleKey]float64) {
+	for i := range m.list {
+		x := &m.list[i]
+		if f, ok := factors[x.sampleKey]; ok {
+			x.weight = uint64(math.Round(float64(x.weight) * f))
+		}
+	}
 }
 
 // times returns when the samples of a profile were taken. Bucket 0 is the first that has any.

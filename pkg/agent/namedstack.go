@@ -10,6 +10,9 @@ import (
 // gapMarker stands for the frames that are missing in the middle of a deep stack.
 const gapMarker = "[truncated]"
 
+// unseenMarker stands for the stack of what is known to have been, and of which no sample was taken.
+const unseenMarker = "[no stack sampled]"
+
 // A namedStack is a stack whose frames have places.
 type namedStack struct {
 	places     []*place // leaf first
@@ -92,7 +95,7 @@ func (l *locator) location(p *place) *pprof.Location {
 	}
 	var loc *pprof.Location
 	if p.gap {
-		loc = l.b.Marker(gapMarker)
+		loc = l.b.Marker(p.Frames[0].Name)
 	} else {
 		loc = l.b.Location(p.Mapping, p.Addr, p.Frames)
 	}

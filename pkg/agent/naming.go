@@ -93,7 +93,7 @@ func (v *view) key(f frame) (k placeKey, ok bool) {
 		return placeKey{kernelSerial, uint64(f)}, true
 	case vdsoIndex:
 		return placeKey{vdsoSerial, f.offset()}, true
-	case unknownIndex, jitIndex, gapIndex:
+	case unknownIndex, jitIndex, gapIndex, unseenIndex:
 		return placeKey{}, false
 	}
 	return placeKey{v.object(f).serial, f.offset()}, true
@@ -139,6 +139,8 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 		return n.placesIn(obj, profile.VDSOMapping, frames, false)
 	case gapIndex:
 		return []*place{{LiveLocation: markerLocation(gapMarker), gap: true}}
+	case unseenIndex:
+		return []*place{{LiveLocation: markerLocation(unseenMarker), gap: true}}
 	case jitIndex, unknownIndex:
 		name := profile.JITMapping
 		if index == unknownIndex {
@@ -228,7 +230,7 @@ func (v *view) module(f frame) string {
 	switch f.index() {
 	case kernelIndex:
 		return profile.KernelMapping
-	case jitIndex, gapIndex:
+	case jitIndex, gapIndex, unseenIndex:
 		return profile.JITMapping
 	case vdsoIndex:
 		return profile.VDSOMapping

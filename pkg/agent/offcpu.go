@@ -51,24 +51,12 @@ func parked(functions iter.Seq[string]) bool {
 	return false
 }
 
-// OffCPUValues is what the samples of a kind stand for, in ns by state.
-func (r *Recorder) OffCPUValues(kind int) map[loader.Doing]int64 {
-	values := map[loader.Doing]int64{}
-	for key, c := range r.counts {
-		if key.kind() == kind {
-			state, _ := loader.OffCPUTag(key.tag())
-			values[state] += int64(c.weight)
-		}
-	}
-	return values
-}
-
 // OffCPUSummary is what is exactly known of the time in which targets did not run.
 type OffCPUSummary struct {
 	Threads int                           `json:"threads"` // that lived when sampling ended
 	States  map[string]OffCPUStateSummary `json:"states"`
-	// ExactSeconds is the sum of all states, StackSeconds what stacks stand for, and Coverage their ratio: it differs from 1
-	// by chance, and by what was lost.
+	// ExactSeconds is the sum of all states, and what the profile has: see Recorder.FitOffCPU. StackSeconds is what the
+	// sampled stacks say of it by themselves, and Coverage their ratio: it differs from 1 by chance, and by what was lost.
 	ExactSeconds float64  `json:"exact_seconds"`
 	StackSeconds float64  `json:"stack_seconds"`
 	Coverage     *float64 `json:"coverage,omitempty"`

@@ -12,7 +12,7 @@ type place struct {
 
 	root   bool // a thread starts here
 	jit    bool
-	gap    bool
+	gap    bool // a marker, no frame
 	unread bool // the object's file was not to be had: worth another try
 
 	owner *locator // that gave the place a number last; of the one goroutine that builds profiles

@@ -69,6 +69,7 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	c.events++
 	c.weight += s.Weight
 	c.objects += s.Objects
+	c.waited += s.Waited
 	if r.samples == 0 || s.Time < r.first {
 		r.first = s.Time
 	}

@@ -23,7 +23,8 @@ const (
 	jitIndex     = 1 // anonymous memory
 	vdsoIndex    = 2
 	gapIndex     = 3 // frames left out of the middle of a deep stack
-	firstFile    = 4
+	unseenIndex  = 4 // no frame: what no sample tells the stack of
+	firstFile    = 5
 )
 
 func newFrame(index int, offset uint64) frame {
@@ -141,6 +142,18 @@ func (t *stacks) enter(s *loader.Sample) uint32 {
 		st = stack{end: loader.EndTruncated}
 		t.dropped++
 	}
+	id, ok := t.ids[st]
+	if !ok {
+		id = uint32(len(t.list))
+		t.list = append(t.list, st)
+		t.ids[st] = id
+	}
+	return id
+}
+
+// unseen returns the number of the stack of what no sample tells the stack of.
+func (t *stacks) unseen() uint32 {
+	st := stack{leaf: t.child(0, newFrame(unseenIndex, 0)), certain: true}
 	id, ok := t.ids[st]
 	if !ok {
 		id = uint32(len(t.list))

@@ -66,6 +66,7 @@ func (s *Sampler) waited(raw []byte, sample *Sample, h Handler) error {
 		if err := decodeSample(stack, sample); err != nil {
 			return err
 		}
+		sample.Waited = ns
 		sample.Weight = uint64(math.Round(float64(ns) * 65536 / float64(max(w.Probability, 1))))
 		if part == 1 {
 			sample.Tag = uint16(Runqueue)
@@ -78,5 +79,6 @@ func (s *Sampler) waited(raw []byte, sample *Sample, h Handler) error {
 // weigh replaces the length of a wait by the time that it stands for.
 func (o *offCPU) weigh(s *Sample) {
 	d := float64(s.Weight)
+	s.Waited = s.Weight
 	s.Weight = uint64(math.Round(d / -math.Expm1(-d/float64(o.options.Mean))))
 }

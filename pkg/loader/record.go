@@ -91,6 +91,7 @@ type Sample struct {
 	StartNs          uint64  // of the process, CLOCK_BOOTTIME: with PID it names a process for ever
 	Weight           uint64  // events that the sample stands for: 1 for the clock, else the period, scaled if the PMU is shared
 	Objects          float64 // of the event alloc: allocations that the sample stands for; Weight is their bytes
+	Waited           uint64  // of the event off-cpu: ns of the wait itself, at most Weight
 	End              End
 	Comm             []byte
 	Kernel           []uint64 // leaf first

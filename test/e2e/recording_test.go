@@ -40,6 +40,7 @@ type eventSummary struct {
 		Total      int64 `json:"total"`
 		Symbolized int64 `json:"symbolized"`
 	} `json:"frames"`
+	Value int64 `json:"value"`
 }
 
 func sum(m map[string]int64) (n int64) {
