@@ -22,7 +22,7 @@ type dictionary struct {
 
 	strings    map[string]int32
 	entries    map[string]int32 // table and content -> index
-	attributes map[string]int32 // build ID -> index
+	attributes map[prof.Label]int32
 	known      map[*profile.Location]int32
 	cut        *profile.Location
 	key        []byte
@@ -35,7 +35,7 @@ func newDictionary() dictionary {
 			LinkTable:   []*otel.Link{{TraceId: make([]byte, 16), SpanId: make([]byte, 8)}},
 			StringTable: []string{""}, AttributeTable: []*otel.KeyValueAndUnit{{}}, StackTable: []*otel.Stack{{}},
 		},
-		strings: map[string]int32{"": 0}, entries: make(map[string]int32), attributes: make(map[string]int32),
+		strings: map[string]int32{"": 0}, entries: make(map[string]int32), attributes: make(map[prof.Label]int32),
 		known: make(map[*profile.Location]int32), cut: cutLocation(),
 	}
 }
@@ -146,15 +146,20 @@ func (d *dictionary) buildID(id string) int32 {
 	if id == "" {
 		return 0
 	}
-	if i, ok := d.attributes[id]; ok {
+	return d.attribute(buildIDKey, id)
+}
+
+func (d *dictionary) attribute(key, value string) int32 {
+	pair := prof.Label{Key: key, Value: value}
+	if i, ok := d.attributes[pair]; ok {
 		return i
 	}
 	i := int32(len(d.tables.AttributeTable))
-	a := &otel.KeyValueAndUnit{KeyStrindex: d.text(buildIDKey), Value: &common.AnyValue{
-		Value: &common.AnyValue_StringValue{StringValue: limit(id, maxLabelValue)},
+	a := &otel.KeyValueAndUnit{KeyStrindex: d.text(key), Value: &common.AnyValue{
+		Value: &common.AnyValue_StringValue{StringValue: limit(value, maxLabelValue)},
 	}}
 	d.tables.AttributeTable = append(d.tables.AttributeTable, a)
-	d.attributes[id] = i
+	d.attributes[pair] = i
 	d.size += proto.Size(a) + 4
 	return i
 }

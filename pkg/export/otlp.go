@@ -155,9 +155,13 @@ func (r *otlpRequest) open(attributes []*common.KeyValue, types []otlpType, at t
 // add enters a stack's values in the profiles of their types.
 func (r *otlpRequest) add(profiles []*otel.Profile, types []otlpType, s stackSum) {
 	stack := r.stack(s.locations)
+	var attributes []int32
+	for _, l := range s.labels {
+		attributes = append(attributes, r.attribute(l.Key, l.Value))
+	}
 	for i, t := range types {
 		if v := s.values[t.index]; v != 0 {
-			sample := &otel.Sample{StackIndex: stack, Values: []int64{v}}
+			sample := &otel.Sample{StackIndex: stack, Values: []int64{v}, AttributeIndices: attributes}
 			r.size += proto.Size(sample) + 2
 			profiles[i].Samples = append(profiles[i].Samples, sample)
 		}

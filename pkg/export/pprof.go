@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/pprof/profile"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	prof "github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
 // Fields of profile.proto (github.com/google/pprof/proto/profile.proto) by message.
@@ -13,7 +15,8 @@ const (
 	fieldTime, fieldDuration, fieldPeriodType, fieldPeriod, fieldDefaultType              = 9, 10, 11, 12, 14
 
 	valueTypeType, valueTypeUnit                                                    = 1, 2
-	sampleLocation, sampleValue                                                     = 1, 2
+	sampleLocation, sampleValue, sampleLabel                                        = 1, 2, 3
+	labelKey, labelText                                                             = 1, 2
 	mappingID, mappingStart, mappingLimit, mappingOffset, mappingFile, mappingBuild = 1, 2, 3, 4, 5, 6
 	mappingFunctions, mappingFilenames, mappingLines, mappingInlines                = 7, 8, 9, 10
 	locationID, locationMapping, locationAddress, locationLine, locationFolded      = 1, 2, 3, 4, 5
@@ -86,7 +89,10 @@ func newPprofWriter(h pprofHeader) *pprofWriter {
 
 // cost is at least what a stack would add to the size.
 func (w *pprofWriter) cost(s stackSum) int {
-	n := entryCost + 10*(len(s.locations)+len(s.values))
+	n := entryCost + 10*(len(s.locations)+len(s.values)+3*len(s.labels))
+	for _, l := range s.labels {
+		n += textCost(l.Key) + textCost(l.Value)
+	}
 	for _, l := range s.locations {
 		if _, ok := w.locations[l]; ok {
 			continue
@@ -113,6 +119,10 @@ func (w *pprofWriter) add(s stackSum) {
 	for i, l := range s.locations {
 		ids[i] = w.location(l)
 	}
+	pairs := make([]uint64, 0, 2*prof.MaxExtra)
+	for _, l := range s.labels {
+		pairs = append(pairs, w.text(labelName(l.Key)), w.text(l.Value))
+	}
 	m := w.scratch[:0]
 	m = appendPacked(m, sampleLocation, ids)
 	values := ids[:0]
@@ -120,6 +130,12 @@ func (w *pprofWriter) add(s stackSum) {
 		values = append(values, uint64(v))
 	}
 	m = appendPacked(m, sampleValue, values)
+	for i := 0; i < len(pairs); i += 2 {
+		m = protowire.AppendTag(m, sampleLabel, protowire.BytesType)
+		m = protowire.AppendVarint(m, uint64(2+protowire.SizeVarint(pairs[i])+protowire.SizeVarint(pairs[i+1])))
+		m = appendUint(m, labelKey, pairs[i])
+		m = appendUint(m, labelText, pairs[i+1])
+	}
 	w.message(fieldSample, m)
 	w.samples++
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -51,6 +52,7 @@ func (p *pushV1) encode(iv *prof.Interval, at time.Time, emit func(batch)) tally
 		}
 		names, noRoom := p.labels(window)
 		t.labels += noRoom
+		dropTaken(sums, names)
 		h := newPprofHeader(window.Profile, at.UnixNano(), int64(iv.Duration))
 		pieces := 0
 		tooLarge := pprofPieces(window.Profile, sums, h, p.profile, func(profile []byte) {
@@ -69,6 +71,21 @@ func (p *pushV1) encode(iv *prof.Interval, at time.Time, emit func(batch)) tally
 	}
 	flush()
 	return t
+}
+
+// dropTaken takes labels from stacks that the series has itself, or has no room for: the server makes series labels of
+// them, and refuses the profile for one too many.
+func dropTaken(sums []stackSum, names []label) {
+	for i := range sums {
+		s := &sums[i]
+		s.labels = slices.DeleteFunc(s.labels, func(l prof.Label) bool {
+			name := labelName(l.Key)
+			return slices.ContainsFunc(names, func(have label) bool { return have.name == name })
+		})
+		if len(names)+prof.MaxExtra > maxLabels {
+			s.labels = nil
+		}
+	}
 }
 
 // labels returns those of the series of a window.

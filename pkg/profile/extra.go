@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unique"
+
+	"github.com/google/pprof/profile"
 )
 
 // A Label is one more thing that is true of a sample, such as state=uninterruptible.
@@ -31,6 +33,21 @@ func NewExtra(labels ...Label) Extra {
 	var set [MaxExtra]Label
 	copy(set[:], sorted)
 	return Extra{unique.Make(set)}
+}
+
+// ExtraOf returns the further labels of a sample: those with a text that are none of Labels'.
+func ExtraOf(s *profile.Sample) Extra {
+	var labels []Label
+	for key, values := range s.Label {
+		switch key {
+		case LabelComm, LabelService, LabelContainer, LabelStack:
+		default:
+			if len(values) > 0 {
+				labels = append(labels, Label{key, values[0]})
+			}
+		}
+	}
+	return NewExtra(labels...)
 }
 
 // Labels returns the labels, sorted by key. The caller owns them.

@@ -170,3 +170,37 @@ func TestSplit(t *testing.T) {
 		t.Errorf("status: %+v", st)
 	}
 }
+
+// TestSampleAttributes: the labels of a kind arrive as attributes of its samples; those of threads do not.
+func TestSampleAttributes(t *testing.T) {
+	s := &sink{}
+	e, err := export.NewOTLP(export.Options{URL: startCollector(t, s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := []prof.ValueType{{Type: "samples", Unit: "count"}, {Type: "off_cpu", Unit: "nanoseconds"}}
+	w := window("off_cpu", "web", types, 3, 1, 500)
+	for i, s := range w.Profile.Sample {
+		s.Label["state"] = []string{[]string{"io", "runqueue"}[i%2]} // of the two threads
+	}
+	iv := &prof.Interval{Kind: "off_cpu", Start: time.Now(), Duration: 10 * time.Second, Windows: []*prof.Window{w}}
+	if err := e.Push(t.Context(), iv); err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]int64{}
+	for _, p := range s.all() {
+		d := p.Dictionary()
+		for _, r := range p.ResourceProfiles().All() {
+			for _, x := range r.ScopeProfiles().At(0).Profiles().At(0).Samples().All() {
+				if x.AttributeIndices().Len() != 1 {
+					t.Fatalf("%d attributes", x.AttributeIndices().Len())
+				}
+				a := d.AttributeTable().At(int(x.AttributeIndices().At(0)))
+				sums[d.StringTable().At(int(a.KeyStrindex()))+"="+a.Value().AsString()] += x.Values().At(0)
+			}
+		}
+	}
+	if len(sums) != 2 || sums["state=io"] != 1500 || sums["state=runqueue"] != 1500 {
+		t.Errorf("sums: %v", sums)
+	}
+}

@@ -106,6 +106,34 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestSampleLabels: the labels of a kind go along, and none that names a thread or is the series' own.
+func TestSampleLabels(t *testing.T) {
+	server := &pyroscope.Server{Rules: pyroscope.Default()}
+	e := newExporter(t, export.Options{URL: serve(t, server).URL})
+	iv := interval("off_cpu", time.Now(), 1, 3)
+	for i, s := range iv.Windows[0].Profile.Sample {
+		s.Label["state"] = []string{[]string{"io", "runqueue"}[i%2]} // of the two threads
+		s.Label["pod"] = []string{"other"}
+	}
+	if err := e.Push(t.Context(), iv); err != nil {
+		t.Fatal(err)
+	}
+	p, err := profile.ParseData(server.Profiles()[0].Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]int64{}
+	for _, s := range p.Sample {
+		if len(s.Label) != 1 || len(s.NumLabel) != 0 {
+			t.Errorf("labels %v %v", s.Label, s.NumLabel)
+		}
+		states[s.Label["state"][0]] += s.Value[0]
+	}
+	if len(p.Sample) != 6 || states["io"] != 3 || states["runqueue"] != 3 {
+		t.Errorf("%d samples, by state %v", len(p.Sample), states)
+	}
+}
+
 func TestSplitSamples(t *testing.T) {
 	server := &pyroscope.Server{Rules: strict()}
 	e := newExporter(t, export.Options{URL: serve(t, server).URL})
