@@ -20,7 +20,8 @@ begin() { # MODE
 	filtered) set -- -p $$ ;;
 	cpu) event=(-e cpu) && set -- -a ;;
 	bcc)
-		"$(command -v offcputime-bpfcc || command -v offcputime)" -f 3600 >/dev/null 2>"$work/bcc.err" &
+		# bpfcc-tools' needs kprobes and compiles; libbpf-tools' is the same on tp_btf, without frames of user code named.
+		"$(command -v offcputime || command -v offcputime-bpfcc)" 3600 >/dev/null 2>"$work/bcc.err" &
 		profiler=$!
 		sleep 3
 		kill -0 $profiler 2>/dev/null || {
