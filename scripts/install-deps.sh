@@ -18,7 +18,7 @@ packages() {
 	test) echo "gcc g++ libc6-dev gdb binutils wrk nginx-light|nginx redis-server postgresql" \
 		"postgresql-contrib chromium|chromium-browser linux-perf|linux-tools-generic time procps" \
 		"libjemalloc2 libtcmalloc-minimal4|libtcmalloc-minimal4t64 libmimalloc2.0|libmimalloc3 musl-tools" \
-		"lz4 zstd xz-utils make" ;;
+		"lz4 zstd xz-utils make default-jdk-headless" ;;
 	web) echo "nodejs npm make" ;;
 	vm) echo "qemu-system-x86 qemu-system-arm gcc libc6-dev gcc-aarch64-linux-gnu" \
 		"libc6-dev-arm64-cross debian-archive-keyring libelf1|libelf1t64 lz4 zstd xz-utils make" ;;
