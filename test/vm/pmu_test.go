@@ -42,10 +42,10 @@ func TestPMU(t *testing.T) {
 			image, module := fakePMU(t, release)
 			p := &programs{files: maps.Clone(shared.files)}
 			p.files[modulePath], p.files["bin/inject"] = module, inject
-			boot(t, vm.Machine{Arch: release.Arch, Timeout: 4 * time.Minute}, image, p, vm.Payload{
+			boot(t, vm.Machine{Arch: release.Arch, Timeout: 8 * time.Minute}, image, p, vm.Payload{
 				Env: []string{"EBPFPROF_GUEST=1", "EBPFPROF_FAKEPMU=/" + modulePath},
 				Commands: []vm.Command{{Name: "pmu", Argv: []string{
-					"/bin/guest.test", "-test.v", "-test.timeout=220s", "-test.run=" + pmuTests()}}},
+					"/bin/guest.test", "-test.v", "-test.timeout=460s", "-test.run=" + pmuTests()}}},
 			})
 		})
 	}

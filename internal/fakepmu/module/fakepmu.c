@@ -22,6 +22,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/perf_event.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
@@ -92,7 +93,7 @@ struct fake_event {
 	struct hrtimer timer;
 	struct perf_event *event;
 	int id;
-	u64 since; /* until when its time is counted, by now() */
+	u64 since; /* until when its time is counted, by its context's clock */
 	u64 rest; /* of the last division: events times NSEC_PER_SEC */
 	s64 unsampled; /* counted, but not yet taken off period_left */
 	struct pt_regs *pending; /* of an overflow on its way through the NMI */
@@ -113,9 +114,29 @@ static atomic_t on_cpus[ID_MAX];
 static struct pmu fake;
 static int (*overflow)(struct perf_event *, struct perf_sample_data *, struct pt_regs *);
 
-static u64 now(void)
+/*
+ * The clock of an event's context, as it stood when the core last looked at it: perf_event_time() in
+ * kernel/events/core.c. While the core schedules events in and out this is the moment that it enters as the begin or
+ * the end of total_time_running, so that what is counted agrees with it to the nanosecond, however long the host
+ * stops this CPU in between.
+ */
+static u64 entered_time(struct perf_event *e)
 {
-	return ktime_get_mono_fast_ns();
+#ifdef CONFIG_CGROUP_PERF
+	if (e->cgrp)
+		return per_cpu_ptr(e->cgrp->info, e->cpu)->time;
+#endif
+	return e->ctx->time;
+}
+
+/* The same clock at this moment: perf_event_time_now(). The context must be active. */
+static u64 now(struct perf_event *e)
+{
+#ifdef CONFIG_CGROUP_PERF
+	if (e->cgrp)
+		return local_clock() + per_cpu_ptr(e->cgrp->info, e->cpu)->timeoffset;
+#endif
+	return local_clock() + e->ctx->timeoffset;
 }
 
 static struct fake_event *fake_of(struct perf_event *e)
@@ -137,11 +158,11 @@ static void count(struct perf_event *e, u64 n)
 		fake_of(e)->unsampled += n;
 }
 
-/* Counts the time since the last call for the task that runs. */
-static void fold(struct perf_event *e)
+/* Counts the time since the last call, up to t, for the task that runs. */
+static void fold(struct perf_event *e, u64 t)
 {
 	struct fake_event *f = fake_of(e);
-	u64 t = now(), r = READ_ONCE(rate[f->id]), ns, n;
+	u64 r = READ_ONCE(rate[f->id]), ns, n;
 
 	if (e->hw.state & PERF_HES_STOPPED)
 		return;
@@ -153,16 +174,6 @@ static void fold(struct perf_event *e)
 	n = ns / NSEC_PER_SEC * r + f->rest / NSEC_PER_SEC;
 	f->rest %= NSEC_PER_SEC;
 	count(e, n);
-}
-
-/* A task's time ends here: what follows is the next one's. Interrupts are off. */
-static void on_switch(void *data, bool preempt, struct task_struct *prev, struct task_struct *next)
-{
-	struct cpu_state *c = this_cpu_ptr(&cpus);
-	int i;
-
-	for (i = 0; i < c->n; i++)
-		fold(c->events[i]);
 }
 
 static u64 interval(struct perf_event *e)
@@ -239,14 +250,19 @@ static int deliver(struct perf_event *e, struct pt_regs *regs)
 }
 #endif
 
-static void fake_stop(struct perf_event *e, int flags)
+static void stop_at(struct perf_event *e, u64 t)
 {
 	if (e->hw.state & PERF_HES_STOPPED)
 		return;
 	if (is_sampling_event(e) && this_cpu_read(cpus.in_timer) != e)
 		hrtimer_cancel(&fake_of(e)->timer);
-	fold(e);
+	fold(e, t);
 	e->hw.state |= PERF_HES_STOPPED | PERF_HES_UPTODATE;
+}
+
+static void fake_stop(struct perf_event *e, int flags)
+{
+	stop_at(e, now(e));
 }
 
 static bool excluded(struct perf_event *e, struct pt_regs *regs)
@@ -262,7 +278,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *t)
 
 	if (e->state != PERF_EVENT_STATE_ACTIVE || (e->hw.state & PERF_HES_STOPPED))
 		return HRTIMER_NORESTART;
-	fold(e);
+	fold(e, now(e));
 	this_cpu_write(cpus.in_timer, e);
 	if (!regs || excluded(e, regs))
 		fake_of(e)->unsampled = 0;
@@ -275,15 +291,43 @@ static enum hrtimer_restart on_timer(struct hrtimer *t)
 	return HRTIMER_RESTART;
 }
 
-static void fake_start(struct perf_event *e, int flags)
+/*
+ * A task's time ends here: what follows is the next one's. So do the periods that it passed: a timer that is late,
+ * because the host was busy, would lay them to whoever runs next. Interrupts are off.
+ */
+static void on_switch(void *data, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	fold(e); /* the core starts a throttled event without having stopped it */
+	struct cpu_state *c = this_cpu_ptr(&cpus);
+	struct pt_regs regs;
+	int i;
+
+	perf_fetch_caller_regs(&regs);
+	for (i = 0; i < c->n; i++) {
+		struct perf_event *e = c->events[i];
+
+		fold(e, now(e));
+		if (is_sampling_event(e) && !(e->hw.state & PERF_HES_STOPPED) &&
+		    !is_idle_task(prev) && !excluded(e, &regs) && deliver(e, &regs))
+			fake_stop(e, 0);
+	}
+}
+
+static void start_at(struct perf_event *e, u64 t)
+{
 	e->hw.state = 0;
-	fake_of(e)->since = now();
+	fake_of(e)->since = t;
 	if (is_sampling_event(e) && interval(e) && this_cpu_read(cpus.in_timer) != e)
 		hrtimer_start(&fake_of(e)->timer, ns_to_ktime(interval(e)),
 			      HRTIMER_MODE_REL_PINNED_HARD);
 	perf_event_update_userpage(e);
+}
+
+static void fake_start(struct perf_event *e, int flags)
+{
+	u64 t = now(e);
+
+	fold(e, t); /* the core starts a throttled event without having stopped it */
+	start_at(e, t);
 }
 
 static int fake_add(struct perf_event *e, int flags)
@@ -296,7 +340,7 @@ static int fake_add(struct perf_event *e, int flags)
 	atomic_inc(&on_cpus[fake_of(e)->id]);
 	e->hw.state = PERF_HES_STOPPED | PERF_HES_UPTODATE;
 	if (flags & PERF_EF_START)
-		fake_start(e, flags);
+		start_at(e, entered_time(e));
 	return 0;
 }
 
@@ -305,7 +349,7 @@ static void fake_del(struct perf_event *e, int flags)
 	struct cpu_state *c = this_cpu_ptr(&cpus);
 	int i;
 
-	fake_stop(e, PERF_EF_UPDATE);
+	stop_at(e, entered_time(e));
 	for (i = 0; i < c->n; i++) {
 		if (c->events[i] != e)
 			continue;
@@ -318,7 +362,7 @@ static void fake_del(struct perf_event *e, int flags)
 
 static void fake_read(struct perf_event *e)
 {
-	fold(e);
+	fold(e, now(e));
 }
 
 static int id_of(const struct perf_event_attr *attr)

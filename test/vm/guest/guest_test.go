@@ -84,6 +84,13 @@ const limit = 40 * time.Second
 // run runs ebpfprof to its end. Past the limit it is made to show what it is doing.
 func run(t *testing.T, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
+	return runUntil(t, nil, args...)
+}
+
+// runUntil is run of what is interrupted, as with Ctrl-C, when over is closed. Where a
+// duration would have to outlast something, how long that takes is the host's doing.
+func runUntil(t *testing.T, over <-chan struct{}, args ...string) (exit int, stdout, stderr string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, ebpfprof, args...)
@@ -91,7 +98,20 @@ func run(t *testing.T, args ...string) (exit int, stdout, stderr string) {
 	cmd.WaitDelay = 5 * time.Second
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("run ebpfprof: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-over:
+			cmd.Process.Signal(syscall.SIGINT)
+		case <-ended:
+		}
+	}()
+	err := cmd.Wait()
+	close(ended)
+	if cmd.ProcessState == nil {
 		t.Fatalf("run ebpfprof: %v", err)
 	}
 	if ctx.Err() != nil {

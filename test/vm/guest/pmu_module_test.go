@@ -94,8 +94,8 @@ func TestPMURates(t *testing.T) {
 	spin(300 * time.Millisecond)
 	unix.IoctlSetInt(int(cycles), unix.PERF_EVENT_IOC_DISABLE, unix.PERF_IOC_FLAG_GROUP)
 	c, i := cycles.read(t), instructions.read(t)
-	near(t, "cycles in a nanosecond", float64(c.value)/float64(c.running), 1, 0.02)
-	near(t, "instructions a cycle", float64(i.value)/float64(c.value), 2, 0.001)
+	near(t, "cycles in a nanosecond", float64(c.value)/float64(c.running), 1, 1e-6)
+	near(t, "instructions a cycle", float64(i.value)/float64(c.value), 2, 1e-6)
 }
 
 // everything injects each event in another amount, from here and from there.
@@ -175,8 +175,11 @@ func TestPMUPlaces(t *testing.T) {
 }
 
 // TestPMUMultiplexed: three times as many events as counters, and what is scaled up is
-// the truth within 2 %. The truth is by time: what a program injects by and by comes in
-// bursts where the host is busy, and then which event is counted at the moment is luck.
+// the truth. The truth is by time: what a program injects by and by comes in bursts where
+// the host is busy, and then which event is counted at the moment is luck. The module
+// counts by the time that the kernel enters as running, so however long the turns are,
+// nothing is lost but fractions of an event for each of them. Shares are the host's
+// doing: a stop of the CPU is a long turn.
 func TestPMUMultiplexed(t *testing.T) {
 	needPMU(t)
 	set(t, "ncounters", "4")
@@ -189,8 +192,10 @@ func TestPMUMultiplexed(t *testing.T) {
 	w.wait(t)
 	for n, e := range pmuEvents() {
 		r := counters[n].read(t)
-		near(t, "scaled "+e.name, r.scaled(), rateOf(t, e.id)*float64(r.enabled)/1e9, 0.02)
-		near(t, "share of the time of "+e.name, float64(r.running)/float64(r.enabled), 1.0/3, 0.2)
+		near(t, "scaled "+e.name, r.scaled(), rateOf(t, e.id)*float64(r.enabled)/1e9, 0.0001)
+		if share := float64(r.running) / float64(r.enabled); share > 0.7 {
+			t.Errorf("%s ran %.2f of the time", e.name, share)
+		}
 	}
 }
 

@@ -33,14 +33,14 @@ func needStat(t *testing.T) {
 	}
 }
 
-// stat counts all events of the fake PMU.
-func stat(t *testing.T, args ...string) (r statReport) {
+// stat counts all events of the fake PMU, ended as by runUntil.
+func stat(t *testing.T, over <-chan struct{}, args ...string) (r statReport) {
 	t.Helper()
 	var names []string
 	for _, e := range pmuEvents() {
 		names = append(names, e.name)
 	}
-	exit, stdout, _ := run(t, append([]string{"stat", "--json", "-e", strings.Join(names, ",")}, args...)...)
+	exit, stdout, _ := runUntil(t, over, append([]string{"stat", "--json", "-e", strings.Join(names, ",")}, args...)...)
 	if exit != 0 {
 		t.Fatalf("exit %d", exit)
 	}
@@ -76,7 +76,7 @@ func TestPMUStat(t *testing.T) {
 	set(t, "ncounters", "12")
 	set(t, "exact", "inject")
 	i := everything(300, 200*time.Microsecond)
-	r := stat(t, append([]string{"--"}, i.argv()...)...)
+	r := stat(t, nil, append([]string{"--"}, i.argv()...)...)
 	checkCounts(t, "command", r.Events, i)
 	sum := func(id int) float64 { return float64(i.sum(id)) }
 	for name, want := range map[string]float64{
@@ -108,10 +108,10 @@ func TestPMUStatTargets(t *testing.T) {
 				"cgroup":  {"--cgroup", "/" + filepath.Base(groups[0])},
 				"machine": {"-a", "--per", "process"},
 			}[kind]
-			ended := make(chan statReport, 1)
+			over, ended := make(chan struct{}), make(chan statReport, 1)
 			go func() {
 				defer close(ended)
-				ended <- stat(t, append(args, "-d", "5s")...)
+				ended <- stat(t, over, args...)
 			}()
 			if kind == "process" {
 				// Its counters are on no CPU while it waits, but they are open.
@@ -122,10 +122,11 @@ func TestPMUStatTargets(t *testing.T) {
 			for _, w := range running {
 				w.begin(t)
 			}
-			r := <-ended
 			for _, w := range running {
 				w.wait(t)
 			}
+			close(over)
+			r := <-ended
 			if kind != "machine" {
 				checkCounts(t, kind, r.Events, programs[0])
 				return
@@ -167,21 +168,22 @@ func TestPMUStatMultiplexed(t *testing.T) {
 		}
 	}
 	t.Run("command", func(t *testing.T) {
-		check(t, stat(t, append([]string{"-e", "task-clock", "--"}, spinning(15000).argv()...)...).Events)
+		check(t, stat(t, nil, append([]string{"-e", "task-clock", "--"}, spinning(15000).argv()...)...).Events)
 	})
 	t.Run("machine", func(t *testing.T) {
 		w := spinning(15000).start(t, "")
-		ended := make(chan statReport, 1)
+		over, ended := make(chan struct{}), make(chan statReport, 1)
 		go func() {
 			defer close(ended)
-			ended <- stat(t, "-e", "task-clock", "-a", "--per", "process", "-d", "6s")
+			ended <- stat(t, over, "-e", "task-clock", "-a", "--per", "process")
 		}()
 		awaitSampling(t, idLLCMisses, 1)
 		w.begin(t)
+		w.wait(t)
+		close(over)
 		for _, row := range (<-ended).Rows {
 			if row.PID == w.cmd.Process.Pid {
 				check(t, row.Events)
-				w.wait(t)
 				return
 			}
 		}

@@ -61,10 +61,16 @@ func record(t *testing.T, args ...string) recording {
 // is lost without being counted, and the parts of the summary agree with each other.
 func recordEvent(t *testing.T, event string, args ...string) recording {
 	t.Helper()
+	return recordEventUntil(t, nil, event, args...)
+}
+
+// recordEventUntil is recordEvent, ended as by runUntil.
+func recordEventUntil(t *testing.T, over <-chan struct{}, event string, args ...string) recording {
+	t.Helper()
 	dir := t.TempDir()
 	folded, sum := filepath.Join(dir, "out.folded"), filepath.Join(dir, "summary.json")
 	began := monotonic(t)
-	exit, stdout, stderr := run(t, append([]string{"record", "-o", folded, "--summary", sum}, args...)...)
+	exit, stdout, stderr := runUntil(t, over, append([]string{"record", "-o", folded, "--summary", sum}, args...)...)
 	mayLack(t, exit, stderr)
 	data, err := os.ReadFile(sum)
 	if err != nil {
