@@ -38,6 +38,7 @@ func testNames(t *testing.T, browser context.Context, w *world) {
 	for _, view := range []string{"1", "2", "3", "4", "5", "6", "7", "8"} {
 		b.press(view)
 		b.wait("view "+view, `document.querySelector('[role=tab][aria-selected=true]').title.endsWith('(`+view+`)')`)
+		b.settle()
 		for _, line := range eval[[]string](b, `(() => {
   const out = [], seen = new Set();
   const shown = (e) => e.getBoundingClientRect().width > 0;

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,9 +24,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
-
-// patience is far more than anything takes that a test waits for, on a slow machine too.
-const patience = 40 * time.Second
 
 // startBrowser runs a Chromium until the end of the test.
 func startBrowser(t *testing.T) context.Context {
@@ -79,7 +77,7 @@ func open(t testing.TB, browser context.Context, address string, w window) *tab 
 	t.Helper()
 	b := &tab{t: t, origin: origin(address)}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
-	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 8*time.Minute)
 	b.ctx = ctx
 	t.Cleanup(func() {
 		b.finish()
@@ -102,8 +100,7 @@ func open(t testing.TB, browser context.Context, address string, w window) *tab 
 	})
 	call(b, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: w.phone})
 	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
-	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `self.violations = [];
-addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective + ' ' + e.blockedURI));`})
+	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
 	b.run(chromedp.Navigate(address))
 	return b
 }
@@ -216,30 +213,6 @@ func eval[T any](b *tab, expression string) T {
 	return v
 }
 
-// wait waits until an expression is true. It may throw until then.
-func (b *tab) wait(what, expression string) {
-	b.t.Helper()
-	b.within(patience, what, expression)
-}
-
-func (b *tab) within(limit time.Duration, what, expression string) time.Duration {
-	b.t.Helper()
-	begin := time.Now()
-	for {
-		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`(() => { try { return !!(`+expression+`); } catch { return false; } })()`))
-		if err != nil {
-			b.t.Fatalf("%s: %v", what, err)
-		}
-		if ok {
-			return time.Since(begin)
-		}
-		if time.Since(begin) > limit {
-			b.t.Fatalf("not in %s: %s\nthe page says: %s\n%s", limit, what, eval[string](b, `document.body.innerText.slice(0, 1500)`), eval[string](b, `location.href`))
-		}
-		time.Sleep(15 * time.Millisecond)
-	}
-}
-
 // press sends keys to what has the focus. What a key would write is part of its going down, as with a real one, so that
 // whoever takes the key for something else keeps it from being written.
 func (b *tab) press(keys ...string) {
@@ -288,22 +261,36 @@ func (b *tab) choose(label, choice string) {
 	}
 }
 
-// click presses the first visible element of a selector whose text contains some.
+// click presses the first visible element of a selector whose text contains some, as soon as it is there, stays where it
+// is and is covered by nothing.
 func (b *tab) click(selector, text string) {
 	b.t.Helper()
-	at := eval[[]float64](b, fmt.Sprintf(`(() => {
+	b.clickAt(b.still(selector, text))
+}
+
+// still waits for an element and returns its middle.
+func (b *tab) still(selector, text string) point {
+	b.t.Helper()
+	look := fmt.Sprintf(`(() => {
+  if (underWay()) return [];
   for (const e of document.querySelectorAll(%s)) {
     if (!e.textContent.includes(%s)) continue;
     e.scrollIntoView({block: 'nearest', inline: 'nearest'});
-    const r = e.getBoundingClientRect();
-    if (r.width > 0 && r.height > 0) return [r.x + r.width / 2, r.y + r.height / 2];
+    const r = e.getBoundingClientRect(), x = r.x + r.width / 2, y = r.y + r.height / 2, top = document.elementFromPoint(x, y);
+    if (r.width > 0 && r.height > 0 && top && (e.contains(top) || top.contains(e))) return [x, y];
   }
   return [];
-})()`, quote(selector), quote(text)))
-	if len(at) == 0 {
-		b.t.Fatalf("there is no %s with %q\nthe page says: %s", selector, text, eval[string](b, `document.body.innerText.slice(0, 1500)`))
+})()`, quote(selector), quote(text))
+	var last []float64
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(glance) {
+		at := eval[[]float64](b, look)
+		if len(at) == 2 && slices.Equal(at, last) {
+			return point{at[0], at[1]}
+		}
+		last = at
 	}
-	b.run(chromedp.MouseClickXY(at[0], at[1]))
+	b.t.Fatalf("there is no %s with %q that stays where it is; under way: %q\n%s", selector, text, eval[string](b, `underWay()`), b.says())
+	return point{}
 }
 
 func (b *tab) text(selector string) string {

@@ -2,6 +2,8 @@ package page_test
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/input"
@@ -11,20 +13,24 @@ import (
 // A point is a place in the window, in pixels of CSS.
 type point struct{ X, Y float64 }
 
-// find looks for a frame by pointing at the rows of the chart that is in sight, and reading what the page says of each
-// place. ok is false if no frame's line begins with the name.
+// find looks for a frame by pointing at the rows of the chart that is in sight, once nothing moves, and reading what the
+// page says of each place. ok is false if no frame's line begins with the name.
 func (b *tab) find(name string) (at point, line string, ok bool) {
 	b.t.Helper()
-	found := eval[struct {
+	type answer struct {
 		X, Y float64
 		Line string
-	}](b, fmt.Sprintf(`(() => {
+		Busy bool
+	}
+	expression := fmt.Sprintf(`(() => {
+  if (underWay()) return {Busy: true};
   const canvas = [...document.querySelectorAll('.canvasHost canvas')].find((c) => c.getBoundingClientRect().height > 0);
   if (!canvas) return {};
   const r = canvas.getBoundingClientRect(), point = (type, x, y) => canvas.dispatchEvent(new PointerEvent(type, {clientX: x, clientY: y, pointerType: 'mouse'}));
   let best = {}, width = 0;
-  // Of rows that have it the first will do: all of them together would take seconds.
-  for (let y = r.bottom - 5; y > r.top && !(width > 0 && y < best.Y - 12); y -= 12) {
+  // From the root outwards. Of rows that have it the first will do: all of them together would take seconds.
+  const step = location.hash.includes('icicle=1') ? 12 : -12;
+  for (let y = step > 0 ? r.top + 5 : r.bottom - 5; y > r.top && y < r.bottom && !(width > 0 && Math.abs(y - best.Y) > 12); y += step) {
     let run = 0, from = 0, line = '';
     for (let x = r.left + 1; x < r.right; x += 6) {
       point('pointermove', x, y);
@@ -37,8 +43,13 @@ func (b *tab) find(name string) (at point, line string, ok bool) {
   }
   point('pointerleave', 0, 0);
   return best;
-})()`, quote(name)))
-	return point{found.X, found.Y}, found.Line, found.Line != ""
+})()`, quote(name))
+	for {
+		b.settle() // which gives up at some time
+		if found := eval[answer](b, expression); !found.Busy {
+			return point{found.X, found.Y}, found.Line, found.Line != ""
+		}
+	}
 }
 
 // mustFind waits until the chart has a frame.
@@ -50,7 +61,7 @@ func (b *tab) mustFind(name string) (point, string) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
-	b.t.Fatalf("the chart has no frame %s\nthe page says: %s", name, eval[string](b, `document.body.innerText.slice(0, 1500)`))
+	b.t.Fatalf("the chart has no frame %s\n%s", name, b.says())
 	return point{}, ""
 }
 
@@ -101,4 +112,18 @@ func (b *tab) fact(label string) string {
 func (b *tab) title(label string) string {
 	b.t.Helper()
 	return eval[string](b, fmt.Sprintf(`[...document.querySelectorAll('.fact')].find((f) => !f.hidden && f.firstChild.data === %s)?.title ?? ''`, quote(label)))
+}
+
+// total returns the sum of what is shown, in the unit that the page says behind it.
+func (b *tab) total() float64 {
+	b.t.Helper()
+	words := strings.Fields(b.title("total"))
+	if len(words) < 2 {
+		b.t.Fatalf("no total\n%s", b.says())
+	}
+	v, err := strconv.ParseFloat(words[len(words)-2], 64)
+	if err != nil {
+		b.t.Fatalf("no total in %q: %v", words, err)
+	}
+	return v
 }

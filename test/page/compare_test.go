@@ -46,15 +46,20 @@ func testTimeline(t *testing.T, browser context.Context, w *world) {
 func testHeatmap(t *testing.T, browser context.Context, w *world) {
 	b := show(t, browser, w, window{}, q("view", "heatmap", "from", "", "to", ""))
 	b.wait("the map", `document.querySelector('.heat canvas').width > 300 && document.querySelector('.facts').textContent.includes('live')`)
-	b.mustFind("serve")
-	whole := b.fact("total")
+	at, _ := b.mustFind("serve")
+	b.rest(at)
+	b.wait("the map stands still", `document.querySelector('.facts').textContent.includes('frozen by the pointer')`)
+	b.settle()
+	whole := b.total()
 	middle, width, _ := b.place(".heat canvas")
 	// The right end has the present.
-	b.drag(point{middle.X + width/2 - 40, middle.Y}, point{middle.X + width/2 - 4, middle.Y})
+	b.drag(point{middle.X + width*0.3, middle.Y}, point{middle.X + width/2 - 4, middle.Y})
 	b.wait("the choice", `[...document.querySelectorAll('.chip')].some((c) => c.textContent.startsWith('time'))`)
-	b.wait("less than all", `document.querySelector('.facts').textContent.includes('total') && !document.querySelector('.facts').textContent.includes(`+quote("total"+whole)+`)`)
 	b.mustFind("serve")
-	b.wait("it stands still", `document.querySelector('.facts').textContent.includes('frozen')`)
+	if part := b.total(); part <= 0 || part > whole*0.9 {
+		t.Errorf("a fifth of the time has %v of %v ns", part, whole)
+	}
+	b.wait("it stands still", `document.querySelector('.facts').textContent.includes('frozen by the selection')`)
 	b.click(".heat button", "All of the time")
 	b.wait("all again", `document.querySelectorAll('.chip').length === 0`)
 }
@@ -71,9 +76,9 @@ func testDiff(t *testing.T, browser context.Context, w *world) {
 	b.press("x")
 	b.wait("gone", `[...document.querySelectorAll('.row')].some((r) => r.textContent.startsWith('compress_body') && r.textContent.endsWith('gone') && r.querySelector('.less'))`)
 	b.click(".sides button", "Flame graph")
-	poll(t, "the frame is gone, and drawn", func() bool { _, line, _ := b.find("compress_body"); return strings.HasSuffix(line, "gone") })
+	b.poll("the frame is gone, and drawn", func() bool { _, line, _ := b.find("compress_body"); return strings.HasSuffix(line, "gone") })
 	b.click(".sides button", "Elided")
-	poll(t, "not drawn any more", func() bool { _, _, ok := b.find("compress_body"); return !ok })
+	b.poll("not drawn any more", func() bool { _, _, ok := b.find("compress_body"); return !ok })
 	b.press("d")
 	b.wait("this minute and the one before", `(() => { const p = new URLSearchParams(location.hash.slice(1)); return p.get('to') - p.get('from') === 60 && p.get('baseTo') === p.get('from'); })()`)
 	b.wait("it is there", `document.querySelector('.sides b.more, .sides b.less, .sides b').textContent !== '' && !document.querySelector('.facts').textContent.includes('loading')`)

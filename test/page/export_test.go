@@ -52,10 +52,7 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 0.001*math.Max(a, b) }
 func testExport(t *testing.T, browser context.Context, w *world) {
 	b := show(t, browser, w, window{}, q())
 	b.mustFind("compress_body")
-	total, err := strconv.ParseFloat(strings.Fields(b.title("total"))[len(strings.Fields(b.title("total")))-2], 64)
-	if err != nil {
-		t.Fatalf("no total in %q: %v", b.title("total"), err)
-	}
+	total := b.total()
 	t.Run("pprof", func(t *testing.T) {
 		data, err := os.ReadFile(b.export("pprof"))
 		if err != nil {

@@ -120,6 +120,7 @@ func TestHostile(t *testing.T) {
 // calm fails if a name did something, became an element, or broke the layout.
 func (b *tab) calm() {
 	b.t.Helper()
+	b.settle()
 	b.fits()
 	for _, line := range eval[[]string](b, `(() => {
   const out = [];

@@ -3,6 +3,7 @@ package page_test
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,45 +25,75 @@ func TestLive(t *testing.T) {
 	t.Run("Reconnect", func(t *testing.T) { testReconnect(t, b.of(t), w) })
 }
 
-// testHot measures from the signal that makes a function hot to its being on the page. A machine that does something else
-// at that moment may have two more attempts.
+// testHot measures from the signal that makes a function hot to its being on the page. The bar is for a machine that has
+// time: where programs wait for a CPU, ours among them, what it took is told and not judged.
 func testHot(t *testing.T, b *tab, w *world) {
 	const bar = 2 * time.Second
-	var took []time.Duration
 	for range 3 {
-		begin := time.Now()
+		begin, waited := time.Now(), waitedForCPU(t)
 		w.turn(t)
 		b.wait("compress_body is found", `parseFloat(document.querySelector('.search .result').textContent) > 0`)
-		took = append(took, time.Since(begin))
+		took := time.Since(begin)
+		share := (waitedForCPU(t) - waited).Seconds() / took.Seconds()
+		t.Logf("from hot to visible: %v; somebody waited for a CPU in %.0f %% of it", took, 100*share)
 		w.turn(t)
-		if took[len(took)-1] < bar {
-			break
+		if took < bar {
+			return
 		}
-		b.within(60*time.Second, "it has left what is shown", `document.querySelector('.search .result').textContent.startsWith('0 %')`)
+		if share > 0.7 {
+			t.Logf("not judged: the machine is busy")
+			return
+		}
+		b.wait("it has left what is shown", `document.querySelector('.search .result').textContent.startsWith('0 %')`)
 	}
-	t.Logf("from hot to visible: %v", took)
-	if took[len(took)-1] >= bar {
-		t.Errorf("from hot to visible took %v, each longer than %v", took, bar)
-	}
+	t.Errorf("from hot to visible took longer than %v each time", bar)
 }
 
-// testFreeze: a pointer that rests stops the graph, Space too; both go on.
+// waitedForCPU returns for how long since boot at least one task waited for a CPU (Documentation/accounting/psi.rst, since
+// Linux 4.20), or nothing where the kernel does not tell.
+func waitedForCPU(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile("/proc/pressure/cpu")
+	if err != nil {
+		return 0
+	}
+	some, _, _ := strings.Cut(string(text), "\n")
+	_, total, _ := strings.Cut(some, "total=")
+	us, err := strconv.ParseInt(total, 10, 64)
+	if err != nil {
+		t.Fatalf("/proc/pressure/cpu says %q", some)
+	}
+	return time.Duration(us) * time.Microsecond
+}
+
+// behind is how far the page says to be behind, in seconds, or NaN if it does not stand still for the reason.
+func behind(reason string) string {
+	return `parseFloat((document.querySelector('.facts').textContent.match(/` + reason + `, ([0-9]+) s behind/) ?? [])[1])`
+}
+
+// testFreeze: a pointer that rests stops the graph, Space too; both go on. What is live is in the order of names, what
+// stands still by weight.
 func testFreeze(t *testing.T, b *tab, _ *world) {
+	parse, _ := b.mustFind("parse_request")
+	if render, _ := b.mustFind("render_page"); parse.X > render.X {
+		t.Errorf("live, render_page at %v is before parse_request at %v", render.X, parse.X)
+	}
 	at, _ := b.mustFind("serve")
 	b.rest(at)
-	// What was asked for before may still come.
-	b.wait("behind by two seconds", `/frozen by the pointer, [2-9] s behind/.test(document.querySelector('.facts').textContent)`)
-	total := b.fact("total")
-	b.wait("behind by five seconds", `/frozen by the pointer, ([5-9]|[1-9][0-9]) s behind/.test(document.querySelector('.facts').textContent)`)
-	if got := b.fact("total"); got != total {
-		t.Errorf("the total went from %s to %s while frozen", total, got)
+	b.wait("frozen", behind("frozen by the pointer")+` >= 1`)
+	b.settle() // what was asked for before may still come
+	total, since := b.total(), eval[float64](b, behind("frozen by the pointer"))
+	b.wait("behind by more", fmt.Sprintf(`%s >= %v`, behind("frozen by the pointer"), since+3))
+	if got := b.total(); got != total {
+		t.Errorf("the total went from %v to %v while frozen", total, got)
 	}
 	b.rest(point{at.X, 20})
 	b.wait("live again", `document.querySelector('.facts').textContent.includes('live · ')`)
-	b.press(" ")
-	b.wait("paused", `document.querySelector('.facts').textContent.includes('paused, ')`)
-	if order := b.text(".options"); !strings.Contains(order, "Order") {
-		t.Errorf("options %q", order)
+	b.wait("it goes on", fmt.Sprintf(`document.querySelector('.facts').textContent.includes('live · ') && ![...document.querySelectorAll('.fact')].some((f) => f.title.endsWith(' %.0f nanoseconds'))`, total))
+	b.pause()
+	parse, _ = b.mustFind("parse_request")
+	if render, _ := b.mustFind("render_page"); parse.X < render.X {
+		t.Errorf("paused, parse_request at %v is before render_page at %v", parse.X, render.X)
 	}
 	b.press(" ")
 	b.wait("live after the pause", `document.querySelector('.facts').textContent.includes('live · ')`)
@@ -75,8 +106,9 @@ func testReconnect(t *testing.T, b *tab, w *world) {
 	b.wait("what is wrong", `document.querySelector('.lines').textContent.includes('stream broke')`)
 	w.start(t)
 	b.wait("live", `!/stream broke|Not live|Not ready/.test(document.querySelector('.lines').textContent) && document.querySelector('.facts').textContent.includes('live · ')`)
-	since := time.Now().UnixMilli()
-	b.wait("new samples", fmt.Sprintf(`parseFloat([...document.querySelectorAll('.fact')].find((f) => f.firstChild.data === 'samples').querySelector('b').textContent) > 0 && Date.now() > %d`, since+2000))
+	samples := `parseFloat([...document.querySelectorAll('.fact')].find((f) => f.firstChild.data === 'samples').title)`
+	b.wait("samples", samples+` > 0`)
+	b.wait("other samples a moment later", fmt.Sprintf(`%s > 0 && %s !== %v`, samples, samples, eval[float64](b, samples)))
 	b.mustFind("serve")
 	b.daemonMayBeAway(false)
 }

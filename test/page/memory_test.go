@@ -23,14 +23,12 @@ func TestMemory(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		known := renderers(t)
 		b := open(t, browser, view(t, path), window{})
 		b.wait("a total", `document.querySelector(".facts").textContent.includes("total")`)
-		most := 0.0
-		for pid, bytes := range renderers(t) {
-			if _, old := known[pid]; !old {
-				most = max(most, bytes)
-			}
+		b.settle()
+		most := 0.0 // of all: which process a tab gets is the browser's choice, and what was opened before is smaller
+		for _, bytes := range renderers(t) {
+			most = max(most, bytes)
 		}
 		return most
 	}

@@ -38,5 +38,6 @@ func show(t *testing.T, browser context.Context, w *world, look window, state ur
 	}
 	b := open(t, browser, w.at(state), look)
 	b.wait("a total", `document.querySelector(".facts").textContent.includes("total")`)
+	b.settle()
 	return b
 }

@@ -31,6 +31,7 @@ func testSearch(t *testing.T, browser context.Context, w *world) {
 	b.press("/")
 	b.press(strings.Split("compress", "")...)
 	b.wait("a share", `location.hash.endsWith('search=compress') && parseFloat(document.querySelector('.search .result').textContent) > 5`)
+	b.settle()
 	found := shareOf(t, b.text(".search .result"))
 	_, line := b.mustFind("compress_body")
 	if got := shareOf(t, line); found < 5 || found > 95 || got != found {
@@ -51,7 +52,7 @@ func testSearch(t *testing.T, browser context.Context, w *world) {
 func testZoom(t *testing.T, browser context.Context, w *world) {
 	b := show(t, browser, w, window{}, q())
 	at, _ := b.mustFind("render_page")
-	b.run(chromedp.MouseClickXY(at.X, at.Y))
+	b.clickAt(at)
 	b.wait("zoomed", `location.hash.includes('zoom=')`)
 	zoom := b.state()["zoom"]
 	if last := zoom[len(zoom)-1]; !strings.HasPrefix(last, "render_page") {
@@ -59,9 +60,8 @@ func testZoom(t *testing.T, browser context.Context, w *world) {
 	}
 	b.wait("the way there", `[...document.querySelectorAll('.crumb')].some((c) => c.textContent === 'render_page')`)
 	// The frame is as wide as the chart now, so what it calls is too.
-	b.wait("wide", `!document.getAnimations().length`)
 	_, width, _ := b.place(".canvasHost canvas")
-	poll(t, "render_page is as wide as the chart", func() bool {
+	b.poll("render_page is as wide as the chart", func() bool {
 		now, _, ok := b.find("render_page")
 		return ok && now.X > width*0.45 && now.X < width*0.55
 	})
@@ -71,10 +71,12 @@ func testZoom(t *testing.T, browser context.Context, w *world) {
 	b.wait("back", `new URLSearchParams(location.hash.slice(1)).getAll('zoom').length === `+strconv.Itoa(len(zoom)))
 	b.run(chromedp.Reload())
 	b.wait("the same after a reload", `[...document.querySelectorAll('.crumb')].some((c) => c.textContent === 'render_page')`)
+	b.mustFind("render_page")
 
 	// By keys alone: from the root along the widest frames, then Enter.
 	b.press(kb.Home)
 	b.wait("all", `!location.hash.includes('zoom=')`)
+	b.settle()
 	b.run(chromedp.Focus(".canvasHost canvas"))
 	b.press(kb.ArrowUp)
 	name := func() string { return b.text(".canvasHost [role=status]") }

@@ -154,16 +154,6 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// poll waits until something is so.
-func poll(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(30 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in %s: %s", patience, what)
-		}
-	}
-}
-
 // A world is a daemon with programs to look at, and with two spans of the past that differ.
 type world struct {
 	*daemon
@@ -173,7 +163,7 @@ type world struct {
 }
 
 // lifetime is how long programs run at most, in seconds.
-const lifetime = "400"
+const lifetime = "1500"
 
 // begin starts everything and waits until there is a past. Programs are nice to the browser, which shares their CPUs.
 func begin(t *testing.T) *world {
