@@ -86,9 +86,10 @@ enum prof_context {
 	CONTEXT_SCHED =
 		1, /* where the scheduler is off: in sched_switch, and with preemption disabled */
 	CONTEXT_VISIT = 2, /* in our own reader of an iterator: one at a time */
+	CONTEXT_WAKE = 3, /* where a thread is woken: in interrupts too, never in each other */
 	CONTEXT_ALLOC =
-		3, /* in probes of allocators: with preemption disabled, or one thread at a time */
-	CONTEXTS = 4,
+		4, /* in probes of allocators: with preemption disabled, or one thread at a time */
+	CONTEXTS = 5,
 };
 
 /* Return addresses come again and again: one cache line instead of the dozen of a search. */

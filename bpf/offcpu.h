@@ -77,21 +77,36 @@ static __always_inline u64 draw_gap(const volatile u64 *quantiles)
 
 /* Whether a time is sampled. One count for all threads of a CPU serves: what is left of an exponential time is
  * distributed as a new one. */
-static __always_inline bool sampled(u32 context, u64 ns)
+static __always_inline bool sampled(struct prof_gap *g, u64 ns)
+{
+	g->left -= ns;
+	if (g->left > 0)
+		return false;
+	g->left = draw_gap(gap_quantiles);
+	return ns != 0;
+}
+
+/* Leaves of the parts of a wait those that are sampled, and reports whether there are any. */
+static __always_inline bool choose(u32 context, u64 *blocked, u64 *queued)
 {
 	struct prof_gap *g = bpf_map_lookup_elem(&gaps, &context);
 
-	if (!g || !ns)
+	if (!g)
 		return false;
 	if (!g->drawn) {
 		g->drawn = 1;
 		g->left = draw_gap(gap_quantiles);
 	}
-	g->left -= ns;
-	if (g->left > 0)
+	/* Nearly always. */
+	if (g->left > (s64)(*blocked + *queued)) {
+		g->left -= *blocked + *queued;
 		return false;
-	g->left = draw_gap(gap_quantiles);
-	return true;
+	}
+	if (!sampled(g, *blocked))
+		*blocked = 0;
+	if (!sampled(g, *queued))
+		*queued = 0;
+	return *blocked || *queued;
 }
 
 static __always_inline u32 state_of(struct task_struct *task)
@@ -212,6 +227,10 @@ static __always_inline void defer(struct prof_scratch *s, struct prof_counters *
 		c->undecided += parts;
 	w->ns[0] = blocked;
 	w->ns[1] = queued;
+	if (config.wakers && blocked && t->chosen_ns) {
+		s->sample.flags |= PROF_FLAG_WOKEN;
+		s->sample.enabled_ns = t->woken_ns;
+	}
 	n = bpf_get_task_stack(next, w->kernel, sizeof(w->kernel), 0);
 	if (n > 0)
 		s->sample.kernel_frames = n / 8;
@@ -278,7 +297,8 @@ static __always_inline void end_wait(struct prof_counters *c, struct prof_thread
 				 .time_ns = t->begun,
 				 .ns = { blocked, queued },
 				 .probability = t->probability,
-				 .doing = t->doing };
+				 .doing = t->doing,
+				 .waker_ns = config.wakers ? t->woken_ns : 0 };
 	u32 parts = !!blocked + !!queued;
 
 	c->fired += parts;
@@ -294,37 +314,76 @@ static __always_inline void end_wait(struct prof_counters *c, struct prof_thread
 }
 
 /* prev gives its CPU away. */
-static __always_inline void leave(struct prof_scratch *s, struct prof_thread *t,
-				  struct task_struct *prev, u32 doing, u64 now, bool deferring)
+static __always_inline void leave(struct prof_thread *t, struct task_struct *prev, u32 doing,
+				  u64 now, bool deferring)
 {
-	int verdict = thread_verdict(s, t, prev, now);
+	int verdict = thread_verdict(CONTEXT_SCHED, t, prev, now);
+	struct prof_scratch *s;
 
 	if (verdict != VERDICT_NO && t->doing == PROF_DOING_RUN && t->since)
 		t->times.ns[PROF_DOING_RUN] += elapsed(t->since, now);
 	t->times.switches++;
 	t->run_delay = run_delay(prev);
+	if (config.wakers) {
+		t->left_ns = bpf_ktime_get_ns();
+		t->woken_ns = 0;
+		t->chosen_ns = 0;
+	}
 	t->doing = doing;
 	t->since = now;
-	if (!deferring && verdict != VERDICT_NO)
+	if (deferring || verdict == VERDICT_NO)
+		return;
+	s = scratch(CONTEXT_SCHED);
+	if (s)
 		begin_wait(s, t, prev);
 }
 
 /* The last time that prev gives its CPU away. */
-static __always_inline void end_thread(struct prof_scratch *s, struct prof_thread *t,
-				       struct task_struct *prev)
+static __always_inline void end_thread(struct prof_thread *t, struct task_struct *prev)
 {
 	u32 pid = prev->pid;
 
 	t->ended = 1;
 	if (t->verdict == VERDICT_YES)
-		fold(s, t, prev);
+		fold(t, prev);
 	if (!config.task_storage)
 		bpf_map_delete_elem(&thread_hash, &pid);
 }
 
+/* Whether the end of a wait is sampled. With wakers that was decided of the blocked part when it ended. */
+static __always_inline bool choose_end(struct prof_thread *t, u64 *blocked, u64 *queued)
+{
+	u64 none = 0;
+
+	if (!config.wakers || !t->woken_ns)
+		return choose(CONTEXT_SCHED, blocked, queued);
+	*blocked = t->chosen_ns;
+	if (!choose(CONTEXT_SCHED, &none, queued))
+		*queued = 0;
+	return *blocked || *queued;
+}
+
+/* Samples what of a wait that ends was not sampled while it went on. */
+static __always_inline void sample_end(struct prof_thread *t, struct task_struct *next, u64 blocked,
+				       u64 queued, bool deferring)
+{
+	struct prof_counters *c;
+	struct prof_scratch *s;
+
+	if (deferring ? !choose_end(t, &blocked, &queued) : !t->begun)
+		return;
+	s = scratch(CONTEXT_SCHED);
+	c = counter(config.offcpu_event);
+	if (!s || !c)
+		return;
+	if (deferring)
+		defer(s, c, t, next, blocked, queued);
+	else
+		end_wait(c, t, next, blocked, queued);
+}
+
 /* next gets a CPU. */
-static __always_inline void arrive(struct prof_scratch *s, struct prof_counters *c,
-				   struct prof_thread *t, struct task_struct *next, u64 now,
+static __always_inline void arrive(struct prof_thread *t, struct task_struct *next, u64 now,
 				   bool deferring)
 {
 	u64 since = t->since, total, queued, blocked, fresh;
@@ -339,53 +398,47 @@ static __always_inline void arrive(struct prof_scratch *s, struct prof_counters 
 	t->times.ns[PROF_DOING_RUNQUEUE] += queued;
 	if (queued)
 		count_runqueue(&t->times, queued);
-	/* What was not sampled while the wait went on: its end. */
 	if (t->flushed > since) {
 		fresh = elapsed(t->flushed, now);
 		if (queued > fresh)
 			queued = fresh;
 		blocked = fresh - queued;
 	}
-	if (deferring) {
-		if (!sampled(CONTEXT_SCHED, blocked))
-			blocked = 0;
-		if (!sampled(CONTEXT_SCHED, queued))
-			queued = 0;
-		if (blocked || queued)
-			defer(s, c, t, next, blocked, queued);
-	} else {
+	if (!deferring)
 		t->mean_ns = (t->mean_ns * 7 + total) / 8;
-		if (t->begun)
-			end_wait(c, t, next, blocked, queued);
-	}
+	sample_end(t, next, blocked, queued, deferring);
 out:
 	t->doing = PROF_DOING_RUN;
 	t->since = now;
 }
 
+/* Kernel threads, and the idle ones, are left out. */
+static __always_inline bool accounted(struct task_struct *task)
+{
+	return !(task->flags & PF_KTHREAD) && task->pid;
+}
+
+/* At every switch of the machine: what is needed rarely is looked up where it is needed. */
 static __always_inline int on_switch(u64 *ctx, bool deferring)
 {
 	struct task_struct *prev = (void *)ctx[1], *next = (void *)ctx[2];
-	u32 state = config.switch_state ? ctx[3] : state_of(prev);
-	struct prof_scratch *s = scratch(CONTEXT_SCHED);
-	struct prof_counters *c = counter(config.offcpu_event);
-	u64 now = rq_clock(next);
 	struct prof_thread *t;
+	u64 now = rq_clock(next);
+	u32 state;
 
-	if (!s || !c)
-		return 0;
-	if (prev->pid && !(prev->flags & PF_KTHREAD)) {
+	if (accounted(prev)) {
+		state = config.switch_state ? ctx[3] : state_of(prev);
 		t = thread_of(prev, false);
 		if (t)
-			leave(s, t, prev, ctx[0] ? PROF_DOING_RUNQUEUE : doing_of(prev, state), now,
+			leave(t, prev, ctx[0] ? PROF_DOING_RUNQUEUE : doing_of(prev, state), now,
 			      deferring);
 		if (t && state & TASK_DEAD)
-			end_thread(s, t, prev);
+			end_thread(t, prev);
 	}
-	if (next->pid && !(next->flags & PF_KTHREAD)) {
+	if (accounted(next)) {
 		t = thread_of(next, false);
 		if (t)
-			arrive(s, c, t, next, now, deferring);
+			arrive(t, next, now, deferring);
 	}
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "thread.h"
 #include "offcpu.h"
 #include "visit.h"
+#include "waker.h"
 #include "alloc.h"
 #include "ksym.h"
 #include "count.h"
@@ -36,4 +37,5 @@ const struct prof_wait *type_wait __attribute__((unused));
 const enum prof_end *type_end __attribute__((unused));
 const enum prof_filter *type_filter __attribute__((unused));
 const enum prof_record_type *type_record __attribute__((unused));
+const enum prof_wakers *type_wakers __attribute__((unused));
 const enum prof_vma_kind *type_vma __attribute__((unused));

@@ -31,6 +31,13 @@ enum prof_filter {
 	PROF_FILTER_CGROUP = 3, /* in one of the map cgroups, or below */
 };
 
+/* What is done when a thread is woken. */
+enum prof_wakers {
+	PROF_WAKERS_NONE = 0,
+	PROF_WAKERS_CHOOSE = 1, /* it is decided there whether the wait is sampled */
+	PROF_WAKERS_FOLLOW = 2, /* that was decided when the wait began */
+};
+
 /* Set by the loader before the programs are loaded. */
 struct prof_config {
 	u32 filter; /* enum prof_filter */
@@ -48,6 +55,8 @@ struct prof_config {
 	u32 task_storage; /* tracing programs have it (5.12), or the map thread_hash serves */
 	u32 switch_state; /* sched_switch tells the state (5.18) */
 	u32 walk_asleep; /* the stacks of sleeping threads can be read (6.2) */
+	u32 wakers; /* enum prof_wakers */
+	u32 pad;
 	u32 alloc_event; /* the number of the event alloc */
 	u32 alloc_context; /* enum prof_context of its program; 0: none */
 	u32 alloc_alone; /* its program can keep the scheduler off (6.10) */
@@ -75,6 +84,7 @@ struct prof_counters {
 	u64 untracked; /* threads for which there was no memory */
 	/* Of the event alloc. */
 	u64 lost_busy; /* another thread was being walked on that CPU */
+	u64 lost_wakers; /* wakers' records without room in the ring */
 };
 
 enum prof_record_type {
@@ -82,6 +92,8 @@ enum prof_record_type {
 	PROF_RECORD_FILE = 2,
 	PROF_RECORD_COMM = 3,
 	PROF_RECORD_WAIT = 4,
+	PROF_RECORD_WAKER =
+		5, /* a struct prof_sample of who wakes a thread; weight is that thread's number */
 };
 
 /* Why the user part of a stack ended where it did. */
@@ -152,6 +164,10 @@ struct prof_sample {
 #define PROF_FLAG_GUESSED 8
 /* The stack of a wait that has begun: a struct prof_wait tells how long it was. */
 #define PROF_FLAG_BEGUN 16
+/* enabled_ns is the time_ns of the record of who ended the wait, which came before. */
+#define PROF_FLAG_WOKEN 32
+/* The wait has not ended. */
+#define PROF_FLAG_WAITING 64
 
 /* The cookie of a probe: how the arguments of an allocator's function make the size, and, with ..._NULL_ELSEWHERE, that
  * calls whose first argument is 0 are counted in another function. */
@@ -215,6 +231,7 @@ struct prof_wait {
 	u64 ns[2]; /* blocked, and then waiting for a CPU */
 	u32 probability; /* with which it was chosen, of 65536 */
 	u32 doing; /* enum prof_doing of the first part */
+	u64 waker_ns; /* time_ns of the record of who ended it; 0: none */
 };
 
 /* A file that was seen for the first time. */

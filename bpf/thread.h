@@ -2,24 +2,30 @@
 /* What is known of each thread: since when it does what it does, and what it did before, in exact times. */
 #pragma once
 
+/* What every switch touches comes first, to lie in two cache lines with the counts of the shortest waits for a CPU: the
+ * storage of a task begins 8 bytes into a line. */
 struct prof_thread {
-	struct prof_times times;
 	/* Clocks of this struct are rq.clock. */
 	u64 since; /* of doing; 0: nothing is known yet */
 	u64 run_delay; /* sched_info's at since */
 	u64 flushed; /* up to when the present wait was sampled already, by visit.h */
-	u64 checked; /* when verdict was asked for */
-	u64 mean_ns; /* of its waits, roughly */
-	u64 begun; /* time_ns of the record with the present wait's stack; 0: none was sent */
-	u32 probability; /* with which it was sent, of 65536 */
 	u32 generation; /* filter_generation of verdict */
-	u8 comm[PROF_COMM_LEN]; /* of verdict */
-	u8 origin[PROF_COMM_LEN];
 	u8 doing; /* enum prof_doing */
 	u8 verdict; /* enum verdict */
 	u8 known; /* verdict is set */
 	u8 ended; /* its times are its process's */
+	struct prof_times times;
+	u64 checked; /* when verdict was asked for */
+	u64 mean_ns; /* of its waits, roughly */
+	u64 begun; /* time_ns of the record with the present wait's stack; 0: none was sent */
+	u32 probability; /* with which it was sent, of 65536 */
 	u8 pad[4];
+	/* With wakers (waker.h), CLOCK_MONOTONIC. */
+	u64 left_ns; /* since when the present wait was not sampled */
+	u64 woken_ns; /* time_ns of its waker's record, or when it was decided to sample it not; 0: it was not seen to end */
+	u64 chosen_ns; /* how much of it is to be sampled */
+	u8 comm[PROF_COMM_LEN]; /* of verdict */
+	u8 origin[PROF_COMM_LEN];
 };
 
 struct {
@@ -155,26 +161,27 @@ static __always_inline bool same_comm(const u8 *a, const u8 *b)
 	return x[0] == y[0] && x[1] == y[1];
 }
 
-/* Whether the thread is a target's, remembered as long as the answer may not have changed. What has no verdict yet asks
- * user space, and is taken for a target meanwhile. */
-static __always_inline int thread_verdict(struct prof_scratch *s, struct prof_thread *t,
-					  struct task_struct *task, u64 now)
+/* Asks whether the thread is a target's. What has no verdict yet asks user space, and is taken for a target meanwhile. */
+static __always_inline int ask_verdict(u32 context, struct prof_thread *t, struct task_struct *task,
+				       u64 now)
 {
 	bool known = t->known && t->generation == filter_generation;
 	struct prof_comm rec = { .type = PROF_RECORD_COMM };
+	struct prof_scratch *s;
 	u32 tgid;
 
 	if (config.filter == PROF_FILTER_COMM)
 		bpf_probe_read_kernel(rec.comm, sizeof(rec.comm), task->comm);
 	if (known) {
-		if (config.filter == PROF_FILTER_NONE || config.filter == PROF_FILTER_PROCESS)
-			return t->verdict;
 		if (config.filter == PROF_FILTER_CGROUP && now - t->checked < VERDICT_NS)
 			return t->verdict;
 		if (config.filter == PROF_FILTER_COMM && t->verdict != VERDICT_UNDECIDED &&
 		    same_comm(t->comm, rec.comm) && now - t->checked < VERDICT_NS)
 			return t->verdict;
 	}
+	s = scratch(context);
+	if (!s)
+		return VERDICT_NO;
 	tgid = BPF_CORE_READ(task, tgid);
 	s->sample.flags = 0;
 	__builtin_memcpy(s->sample.comm, rec.comm, PROF_COMM_LEN);
@@ -199,6 +206,16 @@ static __always_inline int thread_verdict(struct prof_scratch *s, struct prof_th
 	return t->verdict;
 }
 
+/* Whether the thread is a target's, remembered as long as the answer may not have changed. */
+static __always_inline int thread_verdict(u32 context, struct prof_thread *t,
+					  struct task_struct *task, u64 now)
+{
+	if ((config.filter == PROF_FILTER_NONE || config.filter == PROF_FILTER_PROCESS) &&
+	    t->known && t->generation == filter_generation)
+		return t->verdict;
+	return ask_verdict(context, t, task, now);
+}
+
 /* Whether a thread may be a target's: with PROF_FILTER_PROCESS others get no entry, and so cost the least. */
 static __always_inline bool may_be_target(struct task_struct *task)
 {
@@ -207,8 +224,7 @@ static __always_inline bool may_be_target(struct task_struct *task)
 }
 
 /* Adds the times of a thread that ends to those of its process. */
-static __always_inline void fold(struct prof_scratch *s, struct prof_thread *t,
-				 struct task_struct *task)
+static __always_inline void fold(struct prof_thread *t, struct task_struct *task)
 {
 	struct prof_process_key key = { .start_ns = start_of(task),
 					.tgid = BPF_CORE_READ(task, tgid) };

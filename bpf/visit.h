@@ -105,14 +105,16 @@ static __always_inline void sample_wait(struct prof_scratch *s, struct prof_thre
 	barrier();
 	if (t->since != since)
 		return;
-	if (!sampled(CONTEXT_VISIT, blocked))
-		blocked = 0;
-	if (!sampled(CONTEXT_VISIT, queued))
-		queued = 0;
-	parts = !!blocked + !!queued;
-	if (!parts)
+	if (config.wakers) {
+		t->left_ns = bpf_ktime_get_ns();
+		if (t->woken_ns)
+			blocked = 0; /* that part has ended, and is decided */
+	}
+	if (!choose(CONTEXT_VISIT, &blocked, &queued))
 		return;
+	parts = !!blocked + !!queued;
 	begin_sample(s, t, task);
+	s->sample.flags |= PROF_FLAG_WAITING;
 	c->fired += parts;
 	if (t->verdict == VERDICT_UNDECIDED)
 		c->undecided += parts;
@@ -156,7 +158,7 @@ int offcpu_visit(struct bpf_iter__task *ctx)
 		return 0;
 	if (!t->since)
 		take_up(t, task, now);
-	if (thread_verdict(s, t, task, now) == VERDICT_NO)
+	if (thread_verdict(CONTEXT_VISIT, t, task, now) == VERDICT_NO)
 		return 0;
 	if (visit_samples)
 		sample_wait(s, t, task, now);

@@ -65,10 +65,7 @@ func planAlloc(o Options) (allocPlan, error) {
 	if err != nil || event < 0 {
 		return p, err
 	}
-	p.context = 1
-	if o.OffCPU.On {
-		p.context = offCPUContexts
-	}
+	p.context = o.OffCPU.contexts()
 	spec, err := btf.LoadKernelSpec()
 	if err != nil {
 		return p, fmt.Errorf("%w: read the kernel's types: %w", ErrKernel, err)

@@ -9,7 +9,8 @@ import (
 // begunFlag marks a stack whose wait has only begun: PROF_FLAG_BEGUN.
 const begunFlag = 16
 
-// begun holds the stacks of waits that have not ended, where stacks are walked early: one for each thread.
+// begun holds stacks of which a later record tells more, one for each thread: those of waits that have not ended, where
+// stacks are walked early, and those of wakers.
 type begun struct {
 	records map[uint32][]byte // by TID
 	bytes   int
@@ -17,16 +18,15 @@ type begun struct {
 
 const maxBegunBytes = 32 << 20
 
-func (b *begun) put(raw []byte) {
-	h := (*bpfProfSample)(unsafe.Pointer(unsafe.SliceData(raw)))
-	b.drop(h.Tid)
+func (b *begun) put(tid uint32, raw []byte) {
+	b.drop(tid)
 	if b.bytes+len(raw) > maxBegunBytes {
 		return // its end will not find it
 	}
 	if b.records == nil {
 		b.records = map[uint32][]byte{}
 	}
-	b.records[h.Tid] = append([]byte(nil), raw...)
+	b.records[tid] = append([]byte(nil), raw...)
 	b.bytes += len(raw)
 }
 
@@ -35,14 +35,14 @@ func (b *begun) drop(tid uint32) {
 	delete(b.records, tid)
 }
 
-// take returns the stack that an end belongs to, or nil.
-func (b *begun) take(w *bpfProfWait) []byte {
-	raw := b.records[w.Tid]
+// take returns a thread's stack if it is of that time, or nil.
+func (b *begun) take(tid uint32, timeNs uint64) []byte {
+	raw := b.records[tid]
 	if raw == nil {
 		return nil
 	}
-	b.drop(w.Tid)
-	if (*bpfProfSample)(unsafe.Pointer(unsafe.SliceData(raw))).TimeNs != w.TimeNs {
+	b.drop(tid)
+	if (*bpfProfSample)(unsafe.Pointer(unsafe.SliceData(raw))).TimeNs != timeNs {
 		return nil
 	}
 	return raw
@@ -54,7 +54,7 @@ func (s *Sampler) waited(raw []byte, sample *Sample, h Handler) error {
 		return fmt.Errorf("decode end of a wait: %d bytes", len(raw))
 	}
 	w := (*bpfProfWait)(unsafe.Pointer(unsafe.SliceData(raw)))
-	stack := s.offcpu.begun.take(w)
+	stack := s.offcpu.begun.take(w.Tid, w.TimeNs)
 	for part, ns := range w.Ns {
 		if ns == 0 {
 			continue
@@ -70,6 +70,8 @@ func (s *Sampler) waited(raw []byte, sample *Sample, h Handler) error {
 		sample.Weight = uint64(math.Round(float64(ns) * 65536 / float64(max(w.Probability, 1))))
 		if part == 1 {
 			sample.Tag = uint16(Runqueue)
+		} else {
+			s.offcpu.join(sample, w.WakerNs)
 		}
 		s.deliver(sample, h)
 	}

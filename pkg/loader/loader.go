@@ -215,6 +215,7 @@ func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan, allocs all
 		TaskStorage:     flag(plan.storage),
 		SwitchState:     flag(plan.stateArg),
 		WalkAsleep:      flag(plan.asleep),
+		Wakers:          o.OffCPU.wakers(plan),
 		AllocEvent:      uint32(max(allocs.event, 0)),
 		AllocContext:    uint32(allocs.context),
 		AllocAlone:      flag(allocs.alone),
@@ -223,10 +224,7 @@ func configure(spec *ebpf.CollectionSpec, o Options, plan offCPUPlan, allocs all
 
 // sizeWalkers gives each context that walks stacks its own memory.
 func sizeWalkers(spec *ebpf.CollectionSpec, o Options, allocs allocPlan) {
-	contexts := uint32(1)
-	if o.OffCPU.On {
-		contexts = offCPUContexts
-	}
+	contexts := uint32(o.OffCPU.contexts())
 	if allocs.event >= 0 {
 		contexts++
 	}

@@ -20,12 +20,15 @@ type OffCPU struct {
 	// Mean is the waiting time for which one stack is sampled, on average: 100 ms. A wait of d is sampled with the
 	// probability 1 - exp(-d/Mean).
 	Mean time.Duration
-	// Visit is how often waits that go on are sampled: 1 s. A window of whole visits has all of such a wait.
+	// Visit is how often waits that go on are sampled: 1 s. Visits come shortly before multiples of it by the wall's clock:
+	// a window that ends there, and is a multiple of it, has all of such a wait.
 	Visit time.Duration
 	// Early makes stacks be walked when waits begin, as on kernels before 6.18, although they could be deferred.
 	Early bool
 	// Hashed keeps threads in a hash map, as on kernels before 6.2.
 	Hashed bool
+	// Wakers also takes the stack of who ends each wait that is sampled: Sample.Waker.
+	Wakers bool
 	// Visited is told the totals of each visit and each reading, one after the other; nil: nobody. They are not to be
 	// changed, and the Sampler is not to be called from there.
 	Visited func(*OffCPUTotals)
@@ -39,7 +42,7 @@ const DefaultOffCPUVisit = time.Second
 const DefaultOffCPUMean = 100 * time.Millisecond
 
 const (
-	offCPUContexts = 3 // up to CONTEXT_VISIT of maps.h; what comes after is the event alloc's
+	offCPUContexts = 3 // up to CONTEXT_VISIT of maps.h, and CONTEXT_WAKE comes next; what comes after is the event alloc's
 	spacesEach     = 8 // PROF_SPACES
 	deepsEach      = 4 // PROF_DEEPS
 	maxProcesses   = 4096
@@ -121,9 +124,31 @@ func switchTellsState(spec *btf.Spec) bool {
 	return ok && len(f.Params) == 5 // with the tracepoint's own data
 }
 
+// contexts is how many contexts walk stacks, that of perf events included.
+func (o OffCPU) contexts() int {
+	switch {
+	case !o.On:
+		return 1
+	case o.Wakers:
+		return offCPUContexts + 1
+	}
+	return offCPUContexts
+}
+
+// wakers is what is done when threads are woken.
+func (o OffCPU) wakers(p offCPUPlan) uint32 {
+	switch {
+	case !o.Wakers:
+		return uint32(bpfProfWakersPROF_WAKERS_NONE)
+	case p.deferred:
+		return uint32(bpfProfWakersPROF_WAKERS_CHOOSE)
+	}
+	return uint32(bpfProfWakersPROF_WAKERS_FOLLOW)
+}
+
 // withoutOffCPU takes the programs and maps of the event off-cpu out of an object.
 func withoutOffCPU(spec *ebpf.CollectionSpec) {
-	for _, name := range []string{bpfProgOffcpuDefer, bpfProgOffcpuSwitch, bpfProgOffcpuFork, bpfProgOffcpuVisit} {
+	for _, name := range []string{bpfProgOffcpuDefer, bpfProgOffcpuSwitch, bpfProgOffcpuFork, bpfProgOffcpuVisit, bpfProgOffcpuWake} {
 		delete(spec.Programs, name)
 	}
 	for _, name := range []string{bpfMapThreads, bpfMapThreadHash, bpfMapZeroThreads, bpfMapProcesses, bpfMapGaps, bpfMapWorks} {
@@ -149,6 +174,9 @@ func configureOffCPU(spec *ebpf.CollectionSpec, o OffCPU, p offCPUPlan) error {
 	} else {
 		delete(spec.Programs, bpfProgOffcpuDefer)
 		delete(spec.Maps, bpfMapWorks)
+	}
+	if !o.Wakers {
+		delete(spec.Programs, bpfProgOffcpuWake)
 	}
 	visit := spec.Programs[bpfProgOffcpuVisit]
 	if p.asleep {
@@ -194,6 +222,7 @@ type offCPU struct {
 	plan    offCPUPlan
 	coll    *ebpf.Collection
 	begun   begun
+	wakers  wakers
 	waits   waits
 	decide  func(comm [16]uint8) bool
 
@@ -209,7 +238,7 @@ type offCPU struct {
 // start attaches the programs. Threads are taken up last: attaching can take a tenth of a second on a busy machine, and a
 // switch that is not seen meanwhile would leave its thread in the state that it was taken up in.
 func (o *offCPU) start() error {
-	for _, name := range []string{bpfProgOffcpuFork, bpfProgOffcpuDefer, bpfProgOffcpuSwitch} {
+	for _, name := range []string{bpfProgOffcpuFork, bpfProgOffcpuDefer, bpfProgOffcpuSwitch, bpfProgOffcpuWake} {
 		p := o.coll.Programs[name]
 		if p == nil {
 			continue
@@ -225,16 +254,27 @@ func (o *offCPU) start() error {
 
 // visits samples waits that go on, until stopped.
 func (o *offCPU) visits(stopped <-chan struct{}) {
-	t := time.NewTicker(o.options.Visit)
-	defer t.Stop()
 	for {
+		t := time.NewTimer(untilVisit(time.Now(), o.options.Visit))
 		select {
 		case <-stopped:
+			t.Stop()
 			return
 		case <-t.C:
 			_, _ = o.visit(true) // who wants the totals is told of the error
 		}
 	}
+}
+
+// untilVisit is the time to the next visit: shortly before a multiple of every by the wall's clock, where windows end, so
+// that a window has what was waited in it. The first may come early or late by half of every.
+func untilVisit(now time.Time, every time.Duration) time.Duration {
+	lead := every / 20
+	wait := now.Add(lead).Truncate(every).Add(every - lead).Sub(now)
+	if wait < every/2 {
+		wait += every
+	}
+	return wait
 }
 
 func (o *offCPU) takeUp() error {

@@ -100,9 +100,12 @@ type Sample struct {
 	Certain          bool     // unwind information says that the last frame is the root
 	Guessed          bool     // a frame without a rule was taken by its frame pointer
 	VMAs             []VMA
-	Event            int    // number of the event in Options.Events
-	Tag              uint16 // what else the event says of the sample, of 12 bits; 0 for perf events
-	begun            bool   // of a wait that has not ended
+	Event            int     // number of the event in Options.Events
+	Tag              uint16  // what else the event says of the sample, of 12 bits; 0 for perf events
+	Waker            *Sample // of the event off-cpu with OffCPU.Wakers: who ended the wait; nil: not known, or it goes on
+	begun            bool    // of a wait that has only begun
+	woken            bool    // enabled is the time of its waker's record
+	waiting          bool    // of a wait that has not ended
 	undecided        bool
 	enabled, running time.Duration // of the event on this CPU, both 0 if it shares its counter with none
 	origin           [16]byte
@@ -128,6 +131,8 @@ const (
 	originFlag    = 2
 	certainFlag   = 4
 	guessedFlag   = 8
+	wokenFlag     = 32
+	waitingFlag   = 64
 
 	// Of a stack of more than maxFrames, the first and the last half of that are kept.
 	maxFrames  = 1024 // PROF_USER_FRAMES
@@ -160,6 +165,8 @@ func decodeSample(raw []byte, s *Sample) error {
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0
 	s.begun = h.Flags&begunFlag != 0
+	s.woken, s.waiting = h.Flags&wokenFlag != 0, h.Flags&waitingFlag != 0
+	s.Waker = nil
 	if h.Flags&originFlag == 0 {
 		s.origin = [16]byte{}
 	}

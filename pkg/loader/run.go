@@ -67,8 +67,11 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 		}
 		if s.offcpu != nil && sample.Event == s.offcpu.event {
 			if sample.begun {
-				s.offcpu.begun.put(raw)
+				s.offcpu.begun.put(uint32(sample.TID), raw)
 				return nil
+			}
+			if sample.woken {
+				s.offcpu.join(sample, uint64(sample.enabled))
 			}
 			s.offcpu.weigh(sample)
 		}
@@ -77,6 +80,8 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 			s.alloc.weigh(sample)
 		}
 		s.deliver(sample, h)
+	case bpfProfRecordTypePROF_RECORD_WAKER:
+		return s.offcpu.wakers.put(raw)
 	case bpfProfRecordTypePROF_RECORD_WAIT:
 		return s.waited(raw, sample, h)
 	case bpfProfRecordTypePROF_RECORD_FILE:
@@ -106,6 +111,7 @@ func (s *Sampler) deliver(sample *Sample, h Handler) {
 		sample.Kernel = sample.Kernel[k.skip:]
 		if Doing(sample.Tag) != Runqueue {
 			sample.Tag |= uint16(k.wait) << waitShift
+			s.offcpu.countWaker(sample)
 		}
 	}
 	h.Sample(sample)

@@ -142,7 +142,7 @@ func (w *waits) of(kernel []uint64) waitKind {
 		return waitKind{}
 	}
 	if w.known == nil {
-		w.known, w.byAddr, w.seed = map[uint64]waitKind{}, map[uint64]string{}, maphash.MakeSeed()
+		w.known, w.seed = map[uint64]waitKind{}, maphash.MakeSeed()
 	}
 	hash := maphash.Bytes(w.seed, unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(kernel))), len(kernel)*8))
 	if k, ok := w.known[hash]; ok {
@@ -160,7 +160,14 @@ func (w *waits) of(kernel []uint64) waitKind {
 	return k
 }
 
+// name returns the names of a kernel stack's functions, or nil.
 func (w *waits) name(kernel []uint64) []string {
+	if w.failed {
+		return nil
+	}
+	if w.byAddr == nil {
+		w.byAddr = map[uint64]string{}
+	}
 	if w.names == nil {
 		var err error
 		if w.names, err = OpenKernelNamer(); err != nil {
