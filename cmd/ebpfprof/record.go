@@ -45,6 +45,7 @@ type recordFlags struct {
 	quiet       bool
 	enable      int64
 	allocBudget float64
+	wakers      bool
 }
 
 // addTargets adds the flags that choose targets. named is what the name of --comm is compared with.
@@ -95,6 +96,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.StringVar(&f.metrics, "metrics", "", "write the same in Prometheus' text format to `FILE`")
 	fl.StringVar(&f.push, "push", "", "send the profile to Pyroscope at `URL`, or to an OTLP receiver at otlp+URL; then no file is written but those of -o")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
+	fl.BoolVar(&f.wakers, "wakers", false, "for -e off-cpu: put the stack of who ended each wait on top of it, under [waker: NAME]")
 	fl.Float64Var(&f.allocBudget, "alloc-budget", 1, "what probes of the event alloc may cost the targets, in `PERCENT` of one CPU on average; 0: no limit")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
@@ -114,6 +116,7 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 		command: command, duration: f.duration, summary: f.summary, metrics: f.metrics,
 		ringBytes: f.ringBytes, quiet: f.quiet, owner: invokingUser(),
 		allocBudget:  f.allocBudget / 100,
+		wakers:       f.wakers,
 		unwindBudget: f.budgetMiB << 20, unwindCache: f.cacheDir,
 	}
 	if !f.asRoot {
@@ -156,6 +159,9 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	}
 	if slices.ContainsFunc(r.events, loader.Event.IsAlloc) && len(r.targets.PIDs) == 0 && !r.targets.Child {
 		return nil, usageError("event alloc: its probes cost every call of what they are put on: name processes with -p, or a command after --")
+	}
+	if f.wakers && !slices.ContainsFunc(r.events, loader.Event.IsOffCPU) {
+		return nil, usageError("--wakers: want it with -e off-cpu")
 	}
 	if r.push, err = planPush(f.push); err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ type recording struct {
 	ringBytes   int
 	quiet       bool
 	allocBudget float64 // share of one CPU
+	wakers      bool    // of the event off-cpu
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
 	unwindBudget int64
 	unwindCache  string
@@ -116,7 +117,7 @@ func (r *recording) open() error {
 	}
 	r.sampler, err = loader.Open(loader.Options{
 		Events: r.events, Filter: filter, RingBytes: r.ringBytes,
-		Namespace: inode, OffCPU: loader.OffCPU{Visited: r.offCPU.Visited},
+		Namespace: inode, OffCPU: loader.OffCPU{Visited: r.offCPU.Visited, Wakers: r.wakers},
 	})
 	if errors.Is(err, loader.ErrKernel) {
 		return &exitError{exitUnsupported, fmt.Errorf("%w\nRun 'ebpfprof doctor' to see what this machine lacks", err)}
@@ -287,6 +288,9 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 		s.Unit, s.Skid = agent.KindOf(e).Type.Unit, r.sampler.Skid(i)
 		if e.IsOffCPU() {
 			s.OffCPU = waited
+			if r.wakers {
+				s.OffCPU.Wakers = (*agent.WakersSummary)(new(r.sampler.Wakers()))
+			}
 		}
 		if e.IsAlloc() {
 			if s.Alloc, err = r.allocs.summary(e, stacks[i].Objects); err != nil {

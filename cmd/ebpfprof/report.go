@@ -120,6 +120,9 @@ func offCPULine(o *agent.OffCPUSummary) string {
 	if o.Coverage != nil {
 		line += fmt.Sprintf("; sampled stacks alone say %.1f%% of it", 100**o.Coverage)
 	}
+	if w := o.Wakers; w != nil {
+		line += fmt.Sprintf("; wakers of %d of %d waits", w.Found, w.Found+w.Missing)
+	}
 	return line
 }
 

@@ -59,9 +59,10 @@ func (st namedStack) reason() string {
 	return st.end.String()
 }
 
-// functions yields the names of the stack's functions, leaf first and callees before those that they are inlined in.
+// functions yields the names of the stack's functions, leaf first and callees before those that they are inlined in. Those of
+// a waker are not the stack's.
 func (st namedStack) functions(yield func(string) bool) {
-	for _, p := range st.places {
+	for _, p := range st.waited() {
 		for i := range p.Frames {
 			if !yield(p.Frames[i].Name) {
 				return

@@ -93,7 +93,7 @@ func (v *view) key(f frame) (k placeKey, ok bool) {
 		return placeKey{kernelSerial, uint64(f)}, true
 	case vdsoIndex:
 		return placeKey{vdsoSerial, f.offset()}, true
-	case unknownIndex, jitIndex, gapIndex, unseenIndex:
+	case unknownIndex, jitIndex, gapIndex, unseenIndex, wakerIndex:
 		return placeKey{}, false
 	}
 	return placeKey{v.object(f).serial, f.offset()}, true
@@ -137,6 +137,8 @@ func (n *namer) placesOf(v *view, index int, frames []frame) []*place {
 			obj = nil
 		}
 		return n.placesIn(obj, profile.VDSOMapping, frames, false)
+	case wakerIndex:
+		return wakerPlaces(v.comms, frames)
 	case gapIndex:
 		return []*place{{LiveLocation: markerLocation(gapMarker), gap: true}}
 	case unseenIndex:

@@ -65,6 +65,14 @@ type OffCPUSummary struct {
 	// UnfoldedThreads ended and found no room for their times; UntrackedThreads had no room from the beginning.
 	UnfoldedThreads  uint64 `json:"unfolded_threads"`
 	UntrackedThreads uint64 `json:"untracked_threads"`
+	// Wakers is of a recording that asked for them.
+	Wakers *WakersSummary `json:"wakers,omitempty"`
+}
+
+// WakersSummary counts samples of waits that were seen to end: with the stack of who ended them, and without.
+type WakersSummary struct {
+	Found   uint64 `json:"found"`
+	Missing uint64 `json:"missing"`
 }
 
 // OffCPUStateSummary is of one state.

@@ -12,7 +12,8 @@ type place struct {
 
 	root   bool // a thread starts here
 	jit    bool
-	gap    bool // a marker, no frame
+	gap    bool // stands for no address
+	waker  bool // the stack of a waker begins here
 	unread bool // the object's file was not to be had: worth another try
 
 	owner *locator // that gave the place a number last; of the one goroutine that builds profiles

@@ -58,7 +58,7 @@ func NewRecorder(fs proc.FS, kinds []Kind, reannounce func(loader.FileID), onTic
 func (r *Recorder) Sample(s *loader.Sample) {
 	comm := r.comms.add(s.Comm)
 	key := sampleKey{
-		stack:   r.stacks.add(s, r.objects),
+		stack:   r.stackOf(s),
 		process: r.processes.add(s, comm),
 		tid:     int32(s.TID),
 		comm:    comm,
@@ -81,6 +81,13 @@ func (r *Recorder) Sample(s *loader.Sample) {
 	if s.Guessed {
 		r.guessed[s.Event]++
 	}
+}
+
+func (r *Recorder) stackOf(s *loader.Sample) uint32 {
+	if s.Waker != nil {
+		return r.stacks.addWoken(s, r.comms.add(s.Waker.Comm), r.objects)
+	}
+	return r.stacks.add(s, r.objects)
 }
 
 // KeepTimes makes the recorder keep when samples were taken, for Times. It is called before the first sample.

@@ -24,7 +24,8 @@ const (
 	vdsoIndex    = 2
 	gapIndex     = 3 // frames left out of the middle of a deep stack
 	unseenIndex  = 4 // no frame: what no sample tells the stack of
-	firstFile    = 5
+	wakerIndex   = 5 // begins a waker's frames: its name's number, and how its stack ended
+	firstFile    = 6
 )
 
 func newFrame(index int, offset uint64) frame {
@@ -76,10 +77,8 @@ func newStacks() *stacks {
 
 // add returns the number of s's stack.
 func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
-	t.indexes, t.full = t.indexes[:0], false
-	for i := range s.VMAs {
-		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], s.PID, o))
-	}
+	t.full = false
+	t.touch(s, o)
 	hash := t.hash(s)
 	if id, ok := t.recent[hash]; ok {
 		return id
@@ -90,6 +89,14 @@ func (t *stacks) add(s *loader.Sample, o *objects) uint32 {
 	}
 	t.recent[hash] = id
 	return id
+}
+
+// touch finds the objects of a stack's mappings.
+func (t *stacks) touch(s *loader.Sample, o *objects) {
+	t.indexes = t.indexes[:0]
+	for i := range s.VMAs {
+		t.indexes = append(t.indexes, indexOf(&s.VMAs[i], s.PID, o))
+	}
 }
 
 // hash is of everything in s that makes its stack.
@@ -126,8 +133,10 @@ func bytesOf(words []uint64) []byte {
 }
 
 // enter walks s into the tree and returns the number of its stack.
-func (t *stacks) enter(s *loader.Sample) uint32 {
-	var at uint32
+func (t *stacks) enter(s *loader.Sample) uint32 { return t.number(t.walk(s), s) }
+
+// walk enters the frames of s and returns the leaf's node.
+func (t *stacks) walk(s *loader.Sample) (at uint32) {
 	for i := len(s.User) - 1; i >= 0; i-- {
 		if i == loader.GapAt-1 && s.Skipped > 0 {
 			at = t.child(at, newFrame(gapIndex, 0))
@@ -137,6 +146,11 @@ func (t *stacks) enter(s *loader.Sample) uint32 {
 	for i := len(s.Kernel) - 1; i >= 0; i-- {
 		at = t.child(at, frame(callSite(s.Kernel[i], i)))
 	}
+	return at
+}
+
+// number is of the stack that ends at a node, as s does.
+func (t *stacks) number(at uint32, s *loader.Sample) uint32 {
 	st := stack{at, s.End, s.Certain, s.Skipped > 0}
 	if t.full {
 		st = stack{end: loader.EndTruncated}
