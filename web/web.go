@@ -1,17 +1,16 @@
 // Package web is the page: its sources in TypeScript, what internal/webbuild makes of them (dist, committed, so that
 // `go install` gives the whole program), and the two ways in which it is used.
 //
-// Served by the daemon, index.html refers to its style, its script and, by <meta id="ebpfprof-worker" content="URL">, to
-// the worker; <meta id="ebpfprof-file" content="URL"> is the page as a file without documents, from which the page makes a
-// file itself: it puts base64(gzip(JSON)) in the place of DataMark. All URLs are relative to the page.
+// Served by the daemon, index.html refers to its style and its script, which a worker runs as well. By <meta
+// id="ebpfprof-file" content="URL"> it refers to the page as a file without documents, from which the page makes a file
+// itself: it puts base64(gzip(JSON)) in the place of DataMark. All URLs are relative to the page.
 //
 // As a file it holds everything: <script type="application/json" id="ebpfprof-data"> is base64(gzip(JSON)) of
-// {"documents":[document, base]}, <script type="text/plain" id="ebpfprof-worker"> the worker.
+// {"documents":[document, base]}, and the script makes the worker of its own text.
 package web
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -24,6 +23,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 //go:generate go run -C ../internal/webbuild . ../../web
@@ -85,8 +86,7 @@ func Assets() []Asset { return mustLoad().assets }
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; " +
 	"worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
 
-// WorkerPolicy is that of the worker's script: a worker obeys its own answer's policy, not the page's. It may start itself
-// once more, for regular expressions, which only ending their worker can interrupt.
+// WorkerPolicy is that of the script: a worker obeys its own answer's policy, not the page's. It may start itself once more, for regular expressions, which only ending their worker can interrupt.
 const WorkerPolicy = "default-src 'none'; worker-src 'self'; base-uri 'none'; form-action 'none'"
 
 // FilePolicy is the content security policy that the page as a file has in itself: nothing is loaded, and no script runs
@@ -134,7 +134,7 @@ func load() (*bundle, error) {
 	}
 	b := &bundle{}
 	parts := map[string]Asset{}
-	for part, pattern := range map[string]string{"script": "main-*.js", "worker": "worker-*.js", "style": "main-*.css"} {
+	for part, pattern := range map[string]string{"script": "main-*.js", "style": "main-*.css"} {
 		if parts[part], err = find(pattern); err != nil {
 			return nil, err
 		}
@@ -187,17 +187,16 @@ func NewAsset(name, contentType string, data []byte) Asset {
 
 // asPage returns the page with references to its parts.
 func asPage(index string, parts map[string]Asset, file Asset) string {
-	head := fmt.Sprintf(`<link rel="stylesheet" href="assets/%s"><script type="module" src="assets/%s"></script>`+
-		`<meta id="ebpfprof-worker" content="assets/%s"><meta id="ebpfprof-file" content="assets/%s">`,
-		parts["style"].Name, parts["script"].Name, parts["worker"].Name, file.Name)
+	head := fmt.Sprintf(`<link rel="stylesheet" href="assets/%s"><script defer src="assets/%s"></script><meta id="ebpfprof-file" content="assets/%s">`,
+		parts["style"].Name, parts["script"].Name, file.Name)
 	index = strings.Replace(index, headMark, head, 1)
 	return strings.Replace(index, bodyMark, "", 1)
 }
 
 // asFile sets head and tail, between which the documents go.
 func (b *bundle) asFile(index string, parts map[string]Asset) error {
-	style, script, worker := string(parts["style"].Data), string(parts["script"].Data), string(parts["worker"].Data)
-	for part, text := range map[string]string{"style": style, "script": script, "worker": worker} {
+	style, script := string(parts["style"].Data), string(parts["script"].Data)
+	for part, text := range map[string]string{"style": style, "script": script} {
 		// An element of raw text ends at its end tag; after <!-- and <script a script does not even end there (HTML,
 		// section 13.2.5.4 and on). esbuild writes strings so that neither is there.
 		lower := strings.ToLower(text)
@@ -215,7 +214,6 @@ func (b *bundle) asFile(index string, parts map[string]Asset) error {
 	index = strings.Replace(index, headMark, head, 1)
 	before, after, _ := strings.Cut(index, bodyMark)
 	b.head = before + `<script type="application/json" id="ebpfprof-data">`
-	b.tail = `</script><script type="text/plain" id="ebpfprof-worker">` + worker +
-		`</script><script type="module">` + script + `</script>` + after
+	b.tail = `</script><script>` + script + `</script>` + after
 	return nil
 }

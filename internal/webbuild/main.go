@@ -51,8 +51,8 @@ func run(web string) error {
 	return write(filepath.Join(web, "dist"), files)
 }
 
-// build returns the files of dist by name. The page and its worker are bundles of their own: the page is a module with
-// its style beside it, the worker a classic script, which may be started from a blob everywhere.
+// build returns the files of dist by name: the page, and one classic script, which may be started as a worker from a blob
+// everywhere, with its style.
 func build(web string) (map[string][]byte, error) {
 	index, err := os.ReadFile(filepath.Join(web, "index.html"))
 	if err != nil {
@@ -63,30 +63,22 @@ func build(web string) (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{"index.html": compact(index)}
-	for _, b := range []struct {
-		entry  string
-		format api.Format
-	}{
-		{"src/main.ts", api.FormatESModule},
-		{"src/engine/worker.ts", api.FormatIIFE},
-	} {
-		if err := bundle(web, b.entry, b.format, private, files); err != nil {
-			return nil, err
-		}
+	if err := bundle(web, private, files); err != nil {
+		return nil, err
 	}
 	return files, nil
 }
 
-// bundle adds what one entry point becomes, under names that have a hash of the content.
-func bundle(web, entry string, format api.Format, private string, files map[string][]byte) error {
+// bundle adds what the entry point becomes, under names that have a hash of the content.
+func bundle(web, private string, files map[string][]byte) error {
 	result := api.Build(api.BuildOptions{
 		AbsWorkingDir:    web,
-		EntryPoints:      []string{entry},
+		EntryPoints:      []string{"src/main.ts"},
 		Outdir:           "dist",
 		EntryNames:       "[name]-[hash]",
 		AssetNames:       "[name]-[hash]",
 		Bundle:           true,
-		Format:           format,
+		Format:           api.FormatIIFE,
 		Platform:         api.PlatformBrowser,
 		Target:           api.ES2022,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,

@@ -24,7 +24,7 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ params) error {
 	name := r.PathValue("name")
 	for _, a := range web.Assets() {
 		if a.Name == name {
-			if strings.HasPrefix(name, "worker-") {
+			if strings.HasSuffix(name, ".js") {
 				w.Header().Set("Content-Security-Policy", policyWorker)
 			}
 			return sendAsset(w, r, a, cacheForever)

@@ -16,7 +16,7 @@ func TestPage(t *testing.T) {
 	f := newFixture(t)
 	page := string(f.get(t, "/"))
 	parts := regexp.MustCompile(`(?:href|src|content)="(assets/[^"]+)"`).FindAllStringSubmatch(page, -1)
-	if len(parts) != 4 {
+	if len(parts) != 3 {
 		t.Fatalf("the page refers to %d parts: %s", len(parts), page)
 	}
 	if strings.Contains(page, " style=") || strings.Contains(page, "<style") || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(page) {
@@ -24,7 +24,7 @@ func TestPage(t *testing.T) {
 	}
 	for path, cache := range map[string]string{
 		"/": cacheRevalidate, "/?view=table&service=a": cacheRevalidate,
-		"/" + parts[0][1]: cacheForever, "/" + parts[1][1]: cacheForever, "/" + parts[2][1]: cacheForever, "/" + parts[3][1]: cacheForever,
+		"/" + parts[0][1]: cacheForever, "/" + parts[1][1]: cacheForever, "/" + parts[2][1]: cacheForever,
 	} {
 		plain, zipped := f.request("GET", path), f.request("GET", path, "Accept-Encoding", "br, gzip")
 		if plain.Code != 200 || zipped.Code != 200 || zipped.Header().Get("Content-Encoding") != "gzip" || plain.Header().Get("Content-Encoding") != "" {
@@ -74,7 +74,7 @@ func TestPagePolicy(t *testing.T) {
 	for _, a := range web.Assets() {
 		h := f.request("GET", "/assets/"+a.Name).Header()
 		want := "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-		if strings.HasPrefix(a.Name, "worker-") {
+		if strings.HasSuffix(a.Name, ".js") {
 			want = "default-src 'none'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 		}
 		if got := h.Get("Content-Security-Policy"); got != want {

@@ -1,5 +1,5 @@
 // Measures layout and drawing in headless Chromium without a GPU: npm run bench [-- NODES,NODES]. Needs chromium and what
-// go generate made of the worker. Prints one JSON object for each number of nodes.
+// go generate made of the script. Prints one JSON object for each number of nodes.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 const nodes = process.argv[2] ?? '10000,100000,1000000';
 const built = new URL('../../build/page-bench/', import.meta.url).pathname;
 const dist = new URL('../dist/', import.meta.url).pathname;
-const worker = readdirSync(dist).find((f) => /^worker-.*\.js$/.test(f));
+const worker = readdirSync(dist).find((f) => /^main-.*\.js$/.test(f));
 const page = `<!doctype html><meta name="worker" content="/dist/${worker}"><script type="module" src="/bench/page.js"></script>`;
 const profile = mkdtempSync(join(tmpdir(), 'page-bench-'));
 let browser;

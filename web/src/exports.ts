@@ -52,14 +52,12 @@ async function page(documents: Uint8Array): Promise<string> {
 }
 
 function itself(): string {
-  const part = (selector: string) => document.querySelector(selector)?.textContent ?? '';
-  const policy = document.querySelector('meta[http-equiv="Content-Security-Policy"]')?.getAttribute('content') ?? '';
-  const open = (tag: string, rest = '') => `<${tag}${rest}>`, close = (tag: string) => `<${'/'}${tag}>`;
-  const element = (tag: string, rest: string, text: string) => open(tag, rest) + text + close(tag);
+  const text = (selector: string) => document.querySelector(selector)?.textContent ?? '';
+  const policy = document.querySelector('meta[http-equiv]')?.getAttribute('content') ?? '';
+  const element = (tag: string, rest: string, content: string) => `<${tag}${rest}>${content}<${'/'}${tag}>`; // whole, the script would end here
   return '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>ebpfprof</title>\n' +
-    `<meta http-equiv="Content-Security-Policy" content="${policy}">` + element('style', '', part('style')) + '\n</head>\n<body>\n<div id="app"></div>\n' +
-    element('script', ' type="application/json" id="ebpfprof-data"', mark) + element('script', ' type="text/plain" id="ebpfprof-worker"', part('#ebpfprof-worker')) +
-    element('script', ' type="module"', part('script[type=module]')) + '\n</body>\n</html>\n';
+    `<meta http-equiv="Content-Security-Policy" content="${policy}">` + element('style', '', text('style')) + '\n</head>\n<body>\n<div id="app"></div>\n' +
+    element('script', ' type="application/json" id="ebpfprof-data"', mark) + element('script', '', text('script:not([id])')) + '\n</body>\n</html>\n';
 }
 
 function base64(data: Uint8Array): string {

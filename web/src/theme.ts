@@ -4,10 +4,10 @@ import { announce } from './dom.ts';
 
 const choices = ['auto', 'light', 'dark'] as const;
 type Choice = typeof choices[number];
-const system = matchMedia('(prefers-color-scheme: dark)');
 
 export class Theme {
   private choice: Choice = 'auto';
+  private system = matchMedia('(prefers-color-scheme: dark)');
 
   constructor(private changed: () => void) {
     try {
@@ -16,11 +16,11 @@ export class Theme {
     } catch {
       // A file from disk may have no storage: then the system decides each time.
     }
-    system.addEventListener('change', () => this.apply());
+    this.system.addEventListener('change', () => this.apply());
     this.apply();
   }
 
-  get dark(): boolean { return this.choice === 'auto' ? system.matches : this.choice === 'dark'; }
+  get dark(): boolean { return this.choice === 'auto' ? this.system.matches : this.choice === 'dark'; }
 
   next(): void {
     this.choice = choices[(choices.indexOf(this.choice) + 1) % choices.length]!;

@@ -12,49 +12,49 @@ interface Scope {
   location: { href: string };
 }
 
-const scope = self as unknown as Scope;
-const core = new Core(typeof Worker === 'undefined' ? async (p, names) => matches(p, names) : guarded(scope.location.href));
+/** Makes this worker answer the page's questions. */
+export function answer(): void {
+  const scope = self as unknown as Scope;
+  const core = new Core(typeof Worker === 'undefined' ? async (p, names) => matches(p, names) : guarded(scope.location.href));
 
-const answers: Record<string, (...args: never[]) => unknown> = {
-  warm,
-  load: (source: Source, base?: Source) => core.load(source, base),
-  clear: () => core.clear(),
-  append: (message: unknown) => core.append(message),
-  keep: (ms: number) => core.keep(ms),
-  layout: (view: View) => core.layout(view),
-  sandwich: (view: View, key: string) => core.sandwich(view, key),
-  table: (view: View, sort: Sort, limit: number) => table(core, view, sort, limit),
-  heatmap: (view: View, from: number, to: number, column: number) => heatmap(core, view, from, to, column),
-  lists: (view: View) => lists(core, view),
-  details: (view: View, path: string[]) => details(core, view, path),
-  folded: (view: View) => exports.folded(core, view),
-  svg: (view: View, o: exports.SVGOptions) => exports.svg(core, view, o),
-  doc: (view: View) => exports.doc(core, view),
-  speedscope: (view: View) => exports.speedscope(core, view),
-  pprof: (view: View) => exports.pprof(core, view),
-};
+  const answers: Record<string, (...args: never[]) => unknown> = {
+    warm,
+    load: (source: Source, base?: Source) => core.load(source, base),
+    clear: () => core.clear(),
+    append: (message: unknown) => core.append(message),
+    keep: (ms: number) => core.keep(ms),
+    layout: (view: View) => core.layout(view),
+    sandwich: (view: View, key: string) => core.sandwich(view, key),
+    table: (view: View, sort: Sort, limit: number) => table(core, view, sort, limit),
+    heatmap: (view: View, from: number, to: number, column: number) => heatmap(core, view, from, to, column),
+    lists: (view: View) => lists(core, view),
+    details: (view: View, path: string[]) => details(core, view, path),
+    folded: (view: View) => exports.folded(core, view),
+    svg: (view: View, o: exports.SVGOptions) => exports.svg(core, view, o),
+    doc: (view: View) => exports.doc(core, view),
+    speedscope: (view: View) => exports.speedscope(core, view),
+    pprof: (view: View) => exports.pprof(core, view),
+  };
 
-// One after another: an answer that waits for a search does not see data that came later.
-let last: Promise<void> = Promise.resolve();
+  // One after another: an answer that waits for a search does not see data that came later.
+  let last: Promise<void> = Promise.resolve();
 
-scope.onmessage = (e) => {
-  const question = e.data;
-  if ('match' in question) {
-    scope.postMessage(matches(question.match, question.names));
-    return;
-  }
-  last = last.then(() => answer(question));
-};
+  scope.onmessage = (e) => {
+    const question = e.data;
+    if ('match' in question) scope.postMessage(matches(question.match, question.names));
+    else last = last.then(() => one(question));
+  };
 
-async function answer({ id, op, args }: Question): Promise<void> {
-  try {
-    const value = await answers[op]!(...(args as never[]));
-    if (!id) return;
-    const frames = core.news();
-    scope.postMessage({ id, value, frames }, [...buffers(value), ...(frames ? [frames.ends.buffer, frames.rows.buffer] : [])] as Transferable[]);
-  } catch (e) {
-    // What has no question to answer, a line of the stream, fails aloud.
-    scope.postMessage({ id, op, error: e instanceof Error ? e.message : String(e) });
+  async function one({ id, op, args }: Question): Promise<void> {
+    try {
+      const value = await answers[op]!(...(args as never[]));
+      if (!id) return;
+      const frames = core.news();
+      scope.postMessage({ id, value, frames }, [...buffers(value), ...(frames ? [frames.ends.buffer, frames.rows.buffer] : [])] as Transferable[]);
+    } catch (e) {
+      // What has no question to answer, a line of the stream, fails aloud.
+      scope.postMessage({ id, op, error: e instanceof Error ? e.message : String(e) });
+    }
   }
 }
 
