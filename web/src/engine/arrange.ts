@@ -2,9 +2,9 @@ import type { Model } from './model.ts';
 import type { Tree } from './tree.ts';
 import { flag, rootFrame, type Layout, type View } from './types.ts';
 
-/** The parts of a layout that are arrays, and which entry each node of the tree became (-1: none). */
+/** The parts of a layout that are arrays, and the entry of what is zoomed to (0: it has none). */
 export type Arranged = Pick<Layout, 'n' | 'levels' | 'parent' | 'x' | 'w' | 'frame' | 'kind' | 'flags' | 'self' | 'total' |
-  'baseSelf' | 'baseTotal' | 'matched' | 'baseMatched' | 'cut'> & { entry: Int32Array };
+  'baseSelf' | 'baseTotal' | 'matched' | 'baseMatched' | 'cut'> & { at: number };
 
 /** Nodes from which on what nobody can see is left out, and how many of these fit side by side into what is seen. */
 const many = 100_000, across = 1 << 14;
@@ -32,57 +32,52 @@ export function compare(a: string, b: string): number { return a < b ? -1 : a > 
 /**
  * Gives each node of a tree its place. A node is as wide as what it weighs on the new side; with elided, what only the base
  * has is as wide as it was there, scaled, and comes on top. Nodes without width are left out, and of a large tree, too,
- * those that share with others a small part of a pixel: one stands for all of these. path are the nodes from the root to the
+ * those that share with others a small part of a pixel: one stands for all of these. rank of functions decides which child
+ * comes first, null: its width. path are the nodes from the root to the
  * one that is zoomed to, which are always there; seen is the part of the width that is looked at, if not that of the last of
  * them.
  */
 export function arrange(t: Tree, o: {
-  order: View['order']; rank: Int32Array; scale: number; diff: boolean; elided: boolean; search: Uint8Array | null;
+  rank: Int32Array | null; scale: number; diff: boolean; elided: boolean; search: Uint8Array | null;
   path: number[]; seen: View['seen'];
 }): Arranged {
   const { n, fn } = t;
-  const width = widths(t, o);
-  const { start, order } = sorted(t, o.order === 'value' ? width : null, o.rank);
-  const count = 1 + order.length;
-  const a = {
-    n: count, parent: new Uint32Array(count), x: new Float64Array(count), w: new Float64Array(count),
-    frame: new Uint32Array(count), kind: new Uint8Array(count), flags: new Uint8Array(count), self: new Float64Array(count),
-    total: new Float64Array(count), baseSelf: o.diff ? new Float64Array(count) : undefined,
-    baseTotal: o.diff ? new Float64Array(count) : undefined,
-  };
+  const width = widths(t, o), below = new Below(t, width, o.rank);
+  const a = new Entries(n > many ? many : n, o.diff);
   const cut = n > many ? window(o.seen?.[0] ?? 0, o.seen?.[1] ?? 1) : null;
-  const path = new Set(o.path), root = o.seen ? -1 : o.path.at(-1);
-  const entry = new Int32Array(n).fill(-1), node = new Int32Array(count);
+  const path = new Set(o.path), zoomed = o.path.at(-1);
   const whole = width[0]! || 1;
-  const { parent: parents, x: xs, w: ws } = a; // the loop runs before anything is compiled: what is looked up in it counts
   const levels = [0];
-  entry[0] = 0;
-  ws[0] = 1;
-  let end = 1;
+  let end = 1, at = 0;
+  a.w[0] = 1;
   for (let level = 0, first = 0; first < end; level++) {
     const last = end;
     levels.push(last);
     let cell = -1; // the newest of the narrow cells that has an entry
     for (let e = first; e < last; e++) {
-      const i = node[e]!;
+      const i = a.node[e]!;
       fill(a, e, i, t, o);
-      let x = xs[e]!;
-      if (cut && i === root) Object.assign(cut, window(x, x + ws[e]!));
-      for (let c = start[i]!, after = start[i + 1]!; c < after; c++) {
-        const child = order[c]!;
+      let x = a.x[e]!;
+      if (i === zoomed) {
+        at = e;
+        if (cut && !o.seen) Object.assign(cut, window(x, x + a.w[e]!));
+      }
+      const count = below.sort(i, cut ? Math.min(cut.least, 1 / across) * whole : 0);
+      if (end + count > a.parent.length) a.room(Math.min(n, Math.max(end + count, 2 * a.parent.length)));
+      const { parent: parents, x: xs, w: ws, node: nodes } = a;
+      for (let k = 0; k < count; k++) {
+        const child = below.list[k]!;
         const w = width[child]! / whole;
-        if (!(w > 0)) continue;
         const least = cut ? (x < cut.to && x + w > cut.from ? cut.least : 1 / across) : 0;
         if (w < least && !path.has(child)) {
-          const at = Math.floor((x + w) / least);
-          if (at === cell) {
+          const next = Math.floor((x + w) / least);
+          if (next === cell) {
             x += w;
             continue;
           }
-          cell = at;
+          cell = next;
         }
-        node[end] = child;
-        entry[child] = end;
+        nodes[end] = child;
         parents[end] = e;
         xs[end] = x;
         ws[end] = w;
@@ -93,9 +88,9 @@ export function arrange(t: Tree, o: {
     first = last;
   }
   a.frame[0] = fn[0]! < 0 ? rootFrame : fn[0]!;
-  const short = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < count ? x.slice(0, end) as T : x);
+  const short = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < x.length ? x.slice(0, end) as T : x);
   return {
-    n: end, levels: Uint32Array.from(levels), entry, parent: short(a.parent), x: short(a.x), w: short(a.w), frame: short(a.frame), kind: short(a.kind),
+    n: end, levels: Uint32Array.from(levels), at, parent: short(a.parent), x: short(a.x), w: short(a.w), frame: short(a.frame), kind: short(a.kind),
     flags: short(a.flags), self: short(a.self), total: short(a.total), baseSelf: a.baseSelf && short(a.baseSelf),
     baseTotal: a.baseTotal && short(a.baseTotal), cut, ...found(t, o),
   };
@@ -120,9 +115,7 @@ function found(t: Tree, { search, scale }: { search: Uint8Array | null; scale: n
   return out;
 }
 
-type Columns = Pick<Arranged, 'parent' | 'frame' | 'kind' | 'flags' | 'self' | 'total' | 'baseSelf' | 'baseTotal'>;
-
-function fill(a: Columns, e: number, i: number, t: Tree, o: { scale: number; diff: boolean; search: Uint8Array | null }): void {
+function fill(a: Entries, e: number, i: number, t: Tree, o: { scale: number; diff: boolean; search: Uint8Array | null }): void {
   const fn = t.fn[i]!, total = t.total[0][i]!;
   a.frame[e] = fn;
   a.kind[e] = t.kind.a[i]!;
@@ -170,34 +163,95 @@ function magnitudes(t: Tree): Float64Array {
   return w;
 }
 
-/** Children of each node by rank of their function or, where values are given, the heaviest first. In linear time. */
-function sorted(t: Tree, value: Float64Array | null, rank: Int32Array): { start: Int32Array; order: Int32Array } {
-  const { n, parent, fn } = t;
-  let list = new Int32Array(n - 1);
-  const place = new Int32Array(rank.length + 1);
-  for (let i = 1; i < n; i++) place[rank[fn[i]!]! + 1]!++;
-  for (let i = 0; i < rank.length; i++) place[i + 1]! += place[i]!;
-  for (let i = 1; i < n; i++) list[place[rank[fn[i]!]!]!++] = i;
-  if (value) list = byValue(list, value);
-  const start = new Int32Array(n + 1);
-  for (let i = 1; i < n; i++) start[parent[i]! + 1]!++;
-  for (let i = 0; i < n; i++) start[i + 1]! += start[i]!;
-  const next = start.slice(0, n), order = new Int32Array(n - 1);
-  for (let k = 0; k < list.length; k++) order[next[parent[list[k]!]!]!++] = list[k]!;
-  return { start, order };
+/** Entries as they come, with the node that each is of. */
+class Entries {
+  parent = new Uint32Array(0);
+  x = new Float64Array(0);
+  w = new Float64Array(0);
+  node = new Int32Array(0);
+  frame = new Uint32Array(0);
+  kind = new Uint8Array(0);
+  flags = new Uint8Array(0);
+  self = new Float64Array(0);
+  total = new Float64Array(0);
+  baseSelf: Float64Array | undefined;
+  baseTotal: Float64Array | undefined;
+
+  constructor(n: number, diff: boolean) {
+    if (diff) this.baseSelf = this.baseTotal = new Float64Array(0);
+    this.room(n);
+  }
+
+  /** Makes room for n entries. */
+  room(n: number): void {
+    const columns = this as unknown as Record<string, Float64Array | undefined>;
+    for (const [key, old] of Object.entries(columns)) {
+      if (!old) continue;
+      const column = columns[key] = new (old.constructor as Float64ArrayConstructor)(n);
+      column.set(old);
+    }
+  }
 }
 
-/** A stable radix sort, the heaviest first. Values that differ by less than a 2^24th count as equal. */
-function byValue(list: Int32Array, value: Float64Array): Int32Array<ArrayBuffer> {
-  const bits = new Uint32Array(new Float32Array(value).buffer); // of numbers >= 0 these sort like the numbers
-  const n = list.length;
-  let from = new Int32Array(list), to = new Int32Array(n);
-  for (const shift of [0, 11, 22]) {
-    const count = new Int32Array(2049);
-    for (let k = 0; k < n; k++) count[2048 - ((bits[from[k]!]! >>> shift) & 2047)]!++;
-    for (let k = 0; k < 2048; k++) count[k + 1]! += count[k]!;
-    for (let k = 0; k < n; k++) to[count[2047 - ((bits[from[k]!]! >>> shift) & 2047)]!++] = from[k]!;
-    [from, to] = [to, from];
+/** Children as they are asked for: only those of what gets an entry are put in order. */
+class Below {
+  /** The children of the last node that was asked for. */
+  list = new Int32Array(64);
+  private keys = new Float64Array(64);
+  private first: Int32Array;
+  private next: Int32Array;
+
+  constructor(private t: Tree, private width: Float64Array, private rank: Int32Array | null) {
+    const { n, parent } = t;
+    this.first = new Int32Array(n);
+    this.next = new Int32Array(n);
+    for (let i = n - 1; i > 0; i--) {
+      this.next[i] = this.first[parent[i]!]!;
+      this.first[parent[i]!] = i;
+    }
   }
-  return from;
+
+  /** Puts those children of a node that have a width into list. By width, those below least come last, in no order. */
+  sort(node: number, least: number): number {
+    const { next, width, rank, t: { fn } } = this;
+    let n = 0;
+    for (let c = this.first[node]!; c > 0; c = next[c]!) {
+      if (!(width[c]! > 0)) continue;
+      if (n === this.list.length) this.room();
+      if (rank) this.keys[n++] = rank[fn[c]!]! * word + c;
+      else this.list[n++] = c;
+    }
+    if (rank) this.byRank(n);
+    else this.byWidth(n, least);
+    return n;
+  }
+
+  private room(): void {
+    const { list, keys } = this;
+    this.list = new Int32Array(2 * list.length);
+    this.keys = new Float64Array(2 * list.length);
+    this.list.set(list);
+    this.keys.set(keys);
+  }
+
+  private byRank(n: number): void {
+    const { keys, list } = this;
+    if (n > 1) keys.subarray(0, n).sort();
+    for (let k = 0; k < n; k++) list[k] = keys[k]! % word;
+  }
+
+  private byWidth(n: number, least: number): void {
+    const { list, width, t: { fn } } = this;
+    let wide = 0;
+    for (let k = 0; k < n; k++) {
+      const c = list[k]!;
+      if (width[c]! < least) continue;
+      list[k] = list[wide]!;
+      list[wide++] = c;
+    }
+    if (wide > 1) list.subarray(0, wide).sort((a, b) => width[b]! - width[a]! || fn[a]! - fn[b]!);
+  }
 }
+
+/** Of a key in Below: above it a rank, below it a node. */
+const word = 2 ** 32;

@@ -11,6 +11,9 @@ export class Ints {
 
   at(i: number): number { return this.a[i]!; }
 
+  /** Makes room for n rows in all. */
+  reserve(n: number): void { if (n > this.a.length) this.grow(Math.max(n, this.a.length * 2)); }
+
   /** Drops the first rows. */
   drop(rows: number): void {
     this.a.copyWithin(0, rows, this.n);
@@ -52,9 +55,18 @@ export class Pairs {
   readonly a = new Ints();
   readonly b = new Ints();
   private slots = new Int32Array(64).fill(-1);
-  private loose = false; // not all are in slots
+  loose = false; // not all are in slots
 
   get n(): number { return this.a.n; }
+
+  /** Makes room for n pairs in all, of which most will be there. */
+  reserve(n: number): void {
+    this.a.reserve(n);
+    this.b.reserve(n);
+    let size = this.slots.length;
+    while (n * 2 > size) size *= 2;
+    if (size > this.slots.length) this.rehash(size);
+  }
 
   /** Adds a pair that is known to be new. Until the next intern, find goes through all of them. */
   append(a: number, b: number): void {

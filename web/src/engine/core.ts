@@ -104,9 +104,10 @@ export class Core {
     const found = await this.searcher.find(this.model, this.epoch, view);
     const { type, filter, focus, focusRoot, hide, collapseRecursion, foldModules, group } = view;
     const diff = view.diff !== 'off' && this.sides.length > 1;
-    const key = JSON.stringify([this.generation, type, filter, focus, focusRoot, hide, collapseRecursion, foldModules, group, diff]);
+    const keyOf = (by: View['group']) => JSON.stringify([this.generation, type, filter, focus, focusRoot, hide, collapseRecursion, foldModules, by, diff]);
+    const key = keyOf(group);
     if (this.grown?.key !== key) {
-      const grower = new Grower(this.model, view, found);
+      const grower = new Grower(this.model, view, found, diff, this.grown?.key === keyOf('none') ? this.grown.grower : undefined);
       const sides = this.sides.slice(0, diff ? 2 : 1).map((samples, i) => {
         const t = samples.type(type);
         const picked = pick(this.model, samples, t, filter, this.clock);
@@ -186,14 +187,14 @@ export class Core {
       this.namesOf = this.model;
     }
     const root = this.resolve(tree, view.root);
-    const { entry, ...arranged }: Arranged = arrange(tree, {
-      order: view.order, rank: this.names.of(this.model), scale: g.scale, diff: g.diff, elided: view.elided, search: g.found.search,
+    const { at, ...arranged }: Arranged = arrange(tree, {
+      rank: view.order === 'name' ? this.names.of(this.model) : null, scale: g.scale, diff: g.diff, elided: view.elided, search: g.found.search,
       path: root.nodes, seen: view.seen,
     });
     const { samples, picked, type } = g.sides[0]!;
     const live = this.live?.state();
     return {
-      ...arranged, ...(g.quality ??= this.quality(g)), frames: null as unknown as Frames, root: Math.max(0, entry[root.node]!), rootMissing: root.missing,
+      ...arranged, ...(g.quality ??= this.quality(g)), frames: null as unknown as Frames, root: at, rootMissing: root.missing,
       whole: tree.total[0][0]!, baseWhole: tree.total[1][0]! * g.scale, baseScale: g.scale, truncated, searchError: g.found.error,
       type: samples.about.types[type]!, from: live && !picked.from ? live.from : picked.from, to: live && !picked.to ? live.to : picked.to,
       durationNs: duration(samples.about, view, live), live, generation: this.generation,

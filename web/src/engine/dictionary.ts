@@ -20,19 +20,20 @@ const columns = 5;
 
 export function parcel(model: Model, epoch: number, first: number): Parcel {
   const n = model.functions.n - first, rows = new Int32Array(n * columns);
-  const strings: string[] = [], ends: number[] = [], ids = new Map<string, number>();
+  const strings: string[] = [], ends: number[] = [], ids = new Int32Array(model.strings.length); // number here + 1
   let end = 0;
-  const string = (s: string) => {
-    let id = ids.get(s);
-    if (id === undefined) {
-      ids.set(s, (id = strings.push(s) - 1));
-      ends.push(end += s.length);
+  const string = (s: number) => {
+    if (!ids[s]) {
+      const text = model.strings[s]!;
+      ids[s] = strings.push(text);
+      ends.push(end += text.length);
     }
-    return id;
+    return ids[s]! - 1;
   };
   for (let i = 0; i < n; i++) {
-    const { name, module, file, line, kind, inlined } = model.describe(first + i);
-    rows.set([string(name), string(module), string(file), line, kinds.indexOf(kind as typeof kinds[number]) * 2 + Number(inlined)], i * columns);
+    const f = first + i, frame = model.firstFrame(f);
+    rows.set([string(model.functions.a.at(f)), string(model.functions.b.at(f)), string(model.fileOf(frame)), model.lineOf(frame),
+      model.kindOf(frame) * 2 + Number(model.inlined(frame))], i * columns);
   }
   return { epoch, first, text: strings.join(''), ends: Uint32Array.from(ends), rows };
 }

@@ -11,7 +11,7 @@ export interface Inverted { tree: Tree; truncated: number }
  * and stays with what it calls.
  */
 export function invert(from: Tree, starts: Starts, root: { fn: number; kind: number; skip: boolean }, least: number): Inverted {
-  const tree = new Tree(root.fn, root.kind);
+  const tree = new Tree(root.fn, root.kind, from.two);
   const { parent, fn } = from;
   const slot = new Int32Array(maxOf(fn, from.n) + 1).fill(-1);
   let truncated = 0;
@@ -101,7 +101,7 @@ function starts(list: number[], weight: Float64Array, base: Float64Array): Start
 
 /** What is below the given nodes, put on top of one another. */
 export function callees(t: Tree, starts: Starts, fn: number, kind: number): Tree {
-  const out = new Tree(fn, kind);
+  const out = new Tree(fn, kind, t.two);
   const to = new Int32Array(t.n).fill(-1);
   for (const i of starts.node) to[i] = 0;
   for (let i = 1; i < t.n; i++) {

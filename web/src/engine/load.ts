@@ -97,6 +97,7 @@ function loadNodes(model: Model, doc: Doc, frames: Int32Array, about: Descriptio
   const n = object(doc.nodes ?? {}, 'nodes');
   const parent = list(n.parent ?? [], 'nodes.parent'), frame = list(n.frame ?? [], 'nodes.frame');
   const nodes = new Int32Array(Math.max(1, parent.length));
+  model.nodes.reserve(Math.min(parent.length, maxDocumentNodes));
   for (let i = 1; i < parent.length; i++) {
     const p = nodes[index(parent[i], i, 'nodes.parent')]!;
     if (i < maxDocumentNodes) nodes[i] = model.node(p, frames[index(frame[i], frames.length, 'nodes.frame')]!);

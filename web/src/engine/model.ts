@@ -144,6 +144,8 @@ export class Model {
   inlined(frame: number): boolean { return (this.frames.b.at(frame) & 1) === 1; }
   fileOf(frame: number): number { return this.sites.a.at(this.located.b.at(this.frames.a.at(frame))); }
   lineOf(frame: number): number { return this.sites.b.at(this.located.b.at(this.frames.a.at(frame))); }
+  /** The frame as which a function was seen first. */
+  firstFrame(f: number): number { return this.first.at(f); }
   kindOfFunction(f: number): number { return this.kindOf(this.first.at(f)); }
   name(f: number): string { return this.strings[this.functions.a.at(f)]!; }
   module(f: number): string { return this.strings[this.functions.b.at(f)]!; }

@@ -13,11 +13,13 @@ export class Tree {
   readonly self = [new Floats(), new Floats()] as const; // new side, base
   total: [Float64Array, Float64Array] = [new Float64Array(0), new Float64Array(0)];
 
-  constructor(root: number, kind: number) {
+  /** two: something may be added to the base. */
+  constructor(root: number, kind: number, readonly two: boolean) {
     this.child(-1, root, kind);
   }
 
   get n(): number { return this.nodes.n; }
+  reserve(n: number): void { this.nodes.reserve(n); }
   get parent(): Int32Array { return this.nodes.a.a; }
   get fn(): Int32Array { return this.nodes.b.a; }
 
@@ -25,8 +27,7 @@ export class Tree {
     const id = this.nodes.intern(parent, fn);
     if (id === this.kind.n) {
       this.kind.push(kind);
-      this.self[0].push(0);
-      this.self[1].push(0);
+      this.room();
     }
     return id;
   }
@@ -35,14 +36,44 @@ export class Tree {
   append(parent: number, fn: number, kind: number): number {
     this.nodes.append(parent, fn);
     this.kind.push(kind);
-    this.self[0].push(0);
-    this.self[1].push(0);
+    this.room();
     return this.n - 1;
+  }
+
+  /**
+   * Appends copies of nodes of another tree below at, each below the one before it: the last first of the rest of path.
+   * Returns the last copy; to gets the copy of each.
+   */
+  copy(at: number, from: Tree, path: Ints, to: Int32Array): number {
+    const { nodes: { a: parents, b: fns }, kind } = this, fn = from.fn, kinds = from.kind.a, end = parents.n + path.n;
+    this.nodes.loose = true;
+    for (const c of [parents, fns, kind]) c.reserve(end);
+    for (let n = parents.n; n < end; n++) {
+      const i = path.a[--path.n]!;
+      parents.a[n] = at;
+      fns.a[n] = fn[i]!;
+      kind.a[n] = kinds[i]!;
+      at = to[i] = n;
+    }
+    parents.n = fns.n = kind.n = end;
+    this.room();
+    return at;
+  }
+
+  /** Each node has a place in self, which is 0 before anything is added. */
+  private room(): void {
+    const size = this.parent.length, [own, base] = this.self;
+    if (own.a.length >= size) return;
+    const old = [own.a, base.a];
+    own.a = new Float64Array(size);
+    base.a = new Float64Array(size);
+    own.a.set(old[0]!);
+    if (this.two) base.a.set(old[1]!);
   }
 
   /** Sums up what each node has with all below it. Nothing is added afterwards. */
   close(): this {
-    this.total = [this.sum(0), this.sum(1)];
+    this.total = [this.sum(0), this.two ? this.sum(1) : new Float64Array(this.n)];
     return this;
   }
 
@@ -65,6 +96,9 @@ export class Tree {
   }
 }
 
+/** Samples by group: groups has the end of each in order, fn the function that stands for it. */
+interface Groups { groups: Int32Array; order: Int32Array; fn: number[] }
+
 /** Which functions the patterns of a view find, one byte for each function. */
 export interface Found { focus: Uint8Array[]; hide: Uint8Array[]; search: Uint8Array | null }
 
@@ -77,7 +111,7 @@ const process = kinds.indexOf('process');
  * not drawn, nowhere.
  */
 export class Grower {
-  readonly tree = new Tree(rootFunction, kinds.indexOf('other'));
+  readonly tree: Tree;
   private to: Int32Array; // node of the tree, for the current group
   private stamp: Int32Array; // group for which to is right
   private group = 0;
@@ -86,7 +120,9 @@ export class Grower {
   private kept: Uint8Array | null; // nodes whose stacks pass focus and modules
   private rooted: Uint8Array | null; // nodes at or below the frame at which drawing begins
 
-  constructor(private model: Model, private view: View, private found: Found) {
+  /** shape: one that has grown the same view without groups, if there is one. */
+  constructor(private model: Model, private view: View, private found: Found, two: boolean, private shape?: Grower) {
+    this.tree = new Tree(rootFunction, kinds.indexOf('other'), two);
     this.to = new Int32Array(model.nodes.n);
     this.stamp = new Int32Array(model.nodes.n);
     this.hidden = found.hide.length ? union(found.hide, model.functions.n) : null;
@@ -101,51 +137,49 @@ export class Grower {
     const self = this.tree.self[side];
     if (this.view.group === 'none') {
       this.begin(0);
+      if (picked.n * 2 > this.model.nodes.n) this.tree.reserve(this.model.nodes.n);
       for (let i = 0; i < picked.n; i++) {
         const node = s.node.at(picked.row[i]!);
         if (!this.keeps(node)) continue;
-        const at = this.resolve(node);
+        const at = this.resolve(node); // which may move self.a
         self.a[at]! += picked.weight[i]!;
       }
       return;
     }
-    const { groups, order, fn } = this.sort(s, picked);
-    const once = side === 0 && !this.view.collapseRecursion && !this.view.foldModules;
-    const shape = once ? this.shape(s, picked) : null;
-    const n = (shape?.tree ?? this.model.nodes).n;
-    this.to = new Int32Array(n);
-    this.stamp = new Int32Array(n);
+    const sorted = this.sort(s, picked);
+    if (side === 0 && !this.view.collapseRecursion && !this.view.foldModules) return this.addCopies(s, picked, sorted);
+    const { groups, order, fn } = sorted;
     for (let g = 0, i = 0; g < groups.length; g++) {
-      if (i < groups[g]!) this.begin(shape ? this.tree.append(0, fn[g]!, process) : this.tree.child(0, fn[g]!, process));
+      if (i < groups[g]!) this.begin(this.tree.child(0, fn[g]!, process));
       for (; i < groups[g]!; i++) {
         const node = s.node.at(picked.row[order[i]!]!);
         if (!this.keeps(node)) continue;
-        const at = shape ? this.copy(shape, shape.where(node)) : this.resolve(node); // which may move self.a
+        const at = this.resolve(node);
         self.a[at]! += picked.weight[order[i]!]!;
       }
     }
   }
 
-  /** The tree without groups: each group's is a part of it, so that what is new there need not be sought. */
-  private shape(s: Samples, picked: Picked): Grower {
-    const g = new Grower(this.model, { ...this.view, group: 'none' }, this.found);
-    g.add(0, s, picked);
-    return g;
-  }
-
-  /** The tree's node of the current group for a node of the shape. */
-  private copy({ tree: from }: Grower, node: number): number {
-    const { to, stamp, group, path } = this;
-    const { parent, fn } = from;
-    path.n = 0;
-    for (; stamp[node] !== group; node = parent[node]!) path.push(node);
-    let at = to[node]!;
-    while (path.n > 0) {
-      const i = path.a[--path.n]!;
-      at = to[i] = this.tree.append(at, fn[i]!, from.kind.a[i]!);
-      stamp[i] = group;
+  /**
+   * The same from the tree without groups: each group's is a part of it, so that what is new there need not be sought. The
+   * numbers of a group's nodes begin with that of its root.
+   */
+  private addCopies(s: Samples, picked: Picked, { groups, order, fn }: Groups): void {
+    const { tree, path } = this, self = tree.self[0], shape = this.shape ?? new Grower(this.model, { ...this.view, group: 'none' }, this.found, false);
+    if (!this.shape) shape.add(0, s, picked);
+    const from = shape.tree, parent = from.parent, to = new Int32Array(from.n);
+    for (let g = 0, i = 0; g < groups.length; g++) {
+      const root = i < groups[g]! ? to[0] = tree.append(0, fn[g]!, process) : 0;
+      for (; i < groups[g]!; i++) {
+        const node = s.node.at(picked.row[order[i]!]!);
+        if (!this.keeps(node)) continue;
+        let n = shape.where(node);
+        path.n = 0;
+        for (; to[n]! < root; n = parent[n]!) path.push(n);
+        const at = path.n > 0 ? tree.copy(to[n]!, from, path, to) : to[n]!;
+        self.a[at]! += picked.weight[order[i]!]!;
+      }
     }
-    return at;
   }
 
   /** Where a node of the model went; only right after add, and without groups. -1: nowhere. */
@@ -199,8 +233,7 @@ export class Grower {
     return id;
   }
 
-  /** Picked samples by group: groups has the end of each in order, fn the function that stands for it. */
-  private sort(s: Samples, picked: Picked): { groups: Int32Array; order: Int32Array; fn: number[] } {
+  private sort(s: Samples, picked: Picked): Groups {
     const { model, view } = this;
     const of = new Int32Array(picked.n), fn: number[] = [];
     const ids = new Map<number, number>();
