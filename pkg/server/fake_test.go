@@ -133,6 +133,7 @@ type fakeFeed struct {
 	readers map[chan *profile.LiveBatch]bool
 	joined  chan struct{} // gets one for each subscription
 	past    []*profile.LiveBatch
+	naming  chan struct{} // what the past waits for, unless nil
 	err     error
 }
 
@@ -161,6 +162,9 @@ func (f *fakeFeed) Subscribe(kind string) (<-chan *profile.LiveBatch, func(), er
 
 func (f *fakeFeed) Past(kind string, since time.Time) iter.Seq[*profile.LiveBatch] {
 	return func(yield func(*profile.LiveBatch) bool) {
+		if f.naming != nil {
+			<-f.naming
+		}
 		for _, b := range f.past {
 			if kind == "cpu" && b.End.After(since) && !yield(b) {
 				return

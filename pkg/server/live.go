@@ -130,13 +130,8 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 		Type: "hello", Version: 1, Kind: k.Name, Unit: k.Unit, Service: l.service,
 		BucketMillis: profile.LiveBucket.Milliseconds(), Time: s.o.Now().UnixMilli(),
 	}
-	if err := l.begin(hello, s.o.Now()); err != nil {
+	if err := l.begin(hello, s); err != nil {
 		return endReason(err), err
-	}
-	if !l.told.IsZero() { // that may have taken longer than batches wait for a reader
-		if err := l.tell(s.o.Feed.Past(k.Name, l.told), s.o.Now()); err != nil {
-			return endReason(err), err
-		}
 	}
 	silence := time.NewTimer(s.o.Limits.Heartbeat)
 	defer silence.Stop()
@@ -157,7 +152,7 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 			}
 			err = l.next(b, s.o.Now())
 		case <-silence.C:
-			err = l.out.send(liveNote{Type: "heartbeat", Time: s.o.Now().UnixMilli(), liveTotals: l.totals})
+			err = l.heartbeat(s)
 		}
 		if err != nil {
 			return endReason(err), err
@@ -166,35 +161,81 @@ func (l *liveState) run(r *http.Request, batches <-chan *profile.LiveBatch, k Ki
 	}
 }
 
+func (l *liveState) heartbeat(s *Server) error {
+	return l.out.send(liveNote{Type: "heartbeat", Time: s.o.Now().UnixMilli(), liveTotals: l.totals})
+}
+
 // begin says hello, and tells the past.
-func (l *liveState) begin(hello liveHello, now time.Time) error {
+func (l *liveState) begin(hello liveHello, s *Server) error {
 	if l.past == nil {
 		return l.out.send(hello)
 	}
-	next, stop := iter.Pull(l.past)
-	defer stop()
-	b, ok := next()
-	if ok {
-		hello.Since = b.Start.UnixMilli()
-	}
-	if err := l.out.send(hello); err != nil {
+	if err := l.tell(l.past, &hello, s); err != nil {
 		return err
 	}
-	return l.tell(func(yield func(*profile.LiveBatch) bool) {
-		for ; ok && yield(b); b, ok = next() {
-		}
-	}, now)
+	if l.told.IsZero() {
+		return nil
+	}
+	return l.tell(s.o.Feed.Past(hello.Kind, l.told), nil, s) // that may have taken longer than batches wait for a reader
 }
 
-// tell sends batches of the past.
-func (l *liveState) tell(past iter.Seq[*profile.LiveBatch], now time.Time) error {
-	for b := range past {
-		if err := l.batch(b, now); err != nil {
+// tell sends batches of the past, after hello if it was not said. The names of a batch may be long in coming, as on a busy
+// machine that names its first window: the reader then hears hello at once, without since, and after that heartbeats, so
+// that it can tell waiting from a dead connection.
+func (l *liveState) tell(past iter.Seq[*profile.LiveBatch], hello *liveHello, s *Server) error {
+	next, stop := iter.Pull(past)
+	defer stop()
+	greet := func(since int64) error {
+		if hello == nil {
+			return nil
+		}
+		said := *hello
+		said.Since, hello = since, nil
+		return l.out.send(said)
+	}
+	for {
+		b, ok, err := patient(next, s.o.Limits.Heartbeat, func() error {
+			if hello != nil {
+				return greet(0)
+			}
+			return l.heartbeat(s)
+		})
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			return greet(0)
+		}
+		if err := greet(b.Start.UnixMilli()); err != nil {
+			return err
+		}
+		if err := l.batch(b, s.o.Now()); err != nil {
 			return err
 		}
 		l.told = b.End
 	}
-	return nil
+}
+
+// patient returns what next returns, and calls idle as often as that takes longer than limit. It waits for next even after
+// an error of idle, which it returns.
+func patient(next func() (*profile.LiveBatch, bool), limit time.Duration, idle func() error) (b *profile.LiveBatch, ok bool, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b, ok = next()
+	}()
+	silence := time.NewTicker(limit)
+	defer silence.Stop()
+	for {
+		select {
+		case <-done:
+			return b, ok, err
+		case <-silence.C:
+			if err == nil {
+				err = idle()
+			}
+		}
+	}
 }
 
 // next sends a batch of the feed, unless it was told with the past.

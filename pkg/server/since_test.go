@@ -62,3 +62,28 @@ func TestNoPast(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowPast: names that are long in coming leave no reader without a word.
+func TestSlowPast(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Limits.Heartbeat = time.Millisecond })
+	f.feed.naming = make(chan struct{})
+	f.feed.past = []*profile.LiveBatch{liveBatchOf(0, 3, 1, liveSampleOf("nginx", 0, liveStackOf("f"), 2))}
+	c, next := openLive(t, f, serveTest(t, f)+"/api/v1/live?since=now-5m")
+	for len(c.types) < 3 {
+		if !next() {
+			t.Fatal("stream ended")
+		}
+	}
+	if fmt.Sprint(c.types) != "[hello heartbeat heartbeat]" || c.hello.Since != 0 {
+		t.Errorf("before there are names: %v, %+v", c.types, c.hello)
+	}
+	close(f.feed.naming)
+	for c.types[len(c.types)-1] != "batch" {
+		if !next() {
+			t.Fatal("stream ended")
+		}
+	}
+	if len(c.counts) != 1 {
+		t.Errorf("counts %v", c.counts)
+	}
+}
