@@ -123,9 +123,10 @@ export class Header {
       return;
     }
     const behind = session.behind / 1000, s = session.store.state;
+    const { waiting } = session.client;
     const says = session.paused ? `paused, ${ago(behind)} behind` : session.frozen ? `frozen by ${session.heldBy}, ${ago(behind)} behind`
-      : state.is === 'on' ? 'live' : state.is === 'connecting' ? 'connecting' : state.is === 'off' ? 'stopped' : 'not connected';
-    this.dot(session.paused || session.frozen ? 'wait' : state.is === 'on' ? 'on' : state.is === 'connecting' ? 'wait' : 'off');
+      : waiting ? `no samples for ${ago(waiting / 1000)}` : state.is === 'on' ? 'live' : state.is === 'connecting' ? 'connecting' : state.is === 'off' ? 'stopped' : 'not connected';
+    this.dot(session.paused || session.frozen || waiting ? 'wait' : state.is === 'on' ? 'on' : state.is === 'connecting' ? 'wait' : 'off');
     this.fact('window', '', `${says} · ${text}`, `${title}. Live shows the last ${ago(s.seconds)}; it stands still while you point at it.`);
   }
 
@@ -147,7 +148,7 @@ export class Header {
     if (session.live) {
       const { fired, lost, missed } = session.lost;
       this.fact('lost', 'lost', percent(lost, fired), `${lost} of ${fired} events of all services while this page watched are in no stack.${since}`, level(lost / fired, 0.001, 0.02));
-      if (missed) this.fact('missed', 'missed', `${missed} batches`, 'This page was too slow for the stream; what they had is not shown', 'warn');
+      if (missed) this.fact('missed', 'missed', `${missed} batches`, 'The stream came faster than it could be named or read; what they had is not shown here, but in the history', 'warn');
       return;
     }
     const c = session.summary?.covered;
@@ -177,6 +178,9 @@ export class Header {
     if (session.error) lines.push({ text: session.error, bad: true, act: session.file ? undefined : ['Try again', () => void session.open()] });
     if (session.live && state.is === 'broken') {
       lines.push({ text: `The live stream broke: ${state.error}. Next attempt in ${ago((state.retryAt - Date.now()) / 1000)}.`, bad: true, act: ['Try now', () => session.client.retry()] });
+    }
+    if (session.live && session.client.waiting) {
+      lines.push({ text: state.is === 'on' ? 'The daemon answers, but has no samples ready: it is busy, most likely with names. What is shown ends where they ended.' : 'The daemon does not answer yet.' });
     }
     if (session.live && state.is === 'refused') {
       lines.push({ text: `Not live: ${state.error}`, act: ['Show the last 5 minutes', () => session.store.set({ from: 'now-5m', to: 'now' })] });

@@ -1,6 +1,7 @@
 // The live stream: one JSON object a line over a long answer, opened again with growing pauses when it breaks.
 
 import { address, APIError, request } from './api.ts';
+import type { LiveLine } from './engine/engine.ts';
 
 export type LiveState =
   | { is: 'off' } | { is: 'connecting' } | { is: 'on' }
@@ -11,8 +12,10 @@ export type LiveState =
 const longestLine = 64 << 20;
 /** A connection that held for so long was a good one: the next pause is short again. */
 const steady = 5000;
-/** Heartbeats come every five seconds; after this long without a byte the connection is dead. */
+/** Heartbeats come every five seconds, the first answer within ten; after this long without a byte the connection is dead. */
 const silence = 20_000;
+/** Batches come four times a second, empty ones too; after this long without one their maker is busy. */
+const late = 4000;
 
 export class LiveClient {
   private abort: AbortController | null = null;
@@ -20,12 +23,23 @@ export class LiveClient {
   private watchdog = 0;
   private attempt = 0;
   private query: { kind: string } = { kind: '' };
+  private heard = 0; // when the newest batch came, or its wait began
   state: LiveState = { is: 'off' };
+  /** Unix ms by the daemon's clock: the end of the newest batch. Heartbeats say nothing of what was sampled. */
+  end = 0;
 
-  constructor(private o: { since(): string; line(text: string): Promise<void>; open(): void; change(s: LiveState): void }) {}
+  constructor(private o: { since(): string; line(text: string): Promise<LiveLine>; open(): void; change(s: LiveState): void }) {}
+
+  /** For how many ms there has been a connection, or an attempt at one, without samples; 0: not for longer than usual. */
+  get waiting(): number {
+    const ms = this.state.is === 'on' || this.state.is === 'connecting' ? Date.now() - this.heard : 0;
+    return ms > late ? ms : 0;
+  }
 
   start(kind: string): void {
     this.stop();
+    this.end = 0;
+    this.heard = Date.now();
     this.query = { kind };
     this.attempt = 0;
     void this.run();
@@ -54,10 +68,12 @@ export class LiveClient {
   private async run(): Promise<void> {
     const abort = this.abort = new AbortController();
     if (this.attempt === 0) this.to({ is: 'connecting' });
+    this.watch(abort);
     try {
       const r = await this.connect(abort.signal);
       if (abort !== this.abort) return;
       this.o.open();
+      this.heard = Date.now();
       this.to({ is: 'on' });
       await this.read(r.body!.getReader(), abort);
       throw new APIError(0, 'the stream ended');
@@ -67,6 +83,18 @@ export class LiveClient {
       abort.abort();
       this.fail(e);
     }
+  }
+
+  /** Gives the connection up unless something comes. */
+  private watch(abort: AbortController): void {
+    clearTimeout(this.watchdog);
+    this.watchdog = window.setTimeout(() => abort.abort(new APIError(0, `nothing came for ${silence / 1000} s`)), silence);
+  }
+
+  private took(m: LiveLine, abort: AbortController): void {
+    if (abort !== this.abort || m.type !== 'batch') return;
+    this.heard = Date.now();
+    this.end = Math.max(this.end, m.end ?? 0);
   }
 
   /** What follows a line that cannot be read rests on it: a new stream begins with all that is needed. */
@@ -106,8 +134,7 @@ export class LiveClient {
     const decoder = new TextDecoder(), began = Date.now();
     let parts: string[] = [], held = 0;
     for (;;) {
-      clearTimeout(this.watchdog);
-      this.watchdog = window.setTimeout(() => void reader.cancel().catch(() => undefined), silence);
+      this.watch(abort);
       const { done, value } = await reader.read();
       if (done || abort !== this.abort) return;
       if (Date.now() - began > steady) this.attempt = 0;
@@ -119,7 +146,7 @@ export class LiveClient {
         parts = [];
         held = 0;
         from = at + 1;
-        if (line) this.o.line(line).catch((e: unknown) => this.unreadable(e, abort));
+        if (line) this.o.line(line).then((m) => this.took(m, abort), (e: unknown) => this.unreadable(e, abort));
         if (abort !== this.abort) return;
       }
       if (from < text.length) parts.push(text.slice(from));

@@ -209,6 +209,7 @@ class Page implements App {
     if (session.narrowed || s.hide.length) {
       return chart.empty('The filters leave nothing', button({ label: 'Take them away', run: () => this.store.set({ threads: [], processes: [], modules: [], services: [], labels: [], focus: [], hide: [], hiddenKinds: [], noIdle: false, complete: false }) }));
     }
+    if (session.client.waiting) return chart.empty('Waiting for samples…');
     if (session.live && session.client.state.is !== 'on') return chart.empty(session.client.state.is === 'refused' ? 'This kind is not live' : 'Not connected');
     chart.empty('No samples', session.live ? `Nothing of this kind was measured in the last ${s.seconds} s${s.service ? ' in this service' : ''}. It appears as soon as there is some.` : 'Nothing is known of this time.');
   }

@@ -18,7 +18,6 @@ export class Session {
   error = '';
   /** Set by the newest layout: what views and header say "of". */
   shown: Layout | null = null;
-  liveEnd = 0;
   lost = { fired: 0, lost: 0, missed: 0 };
   readonly client: LiveClient;
   private skew = 0;
@@ -43,6 +42,7 @@ export class Session {
   get paused(): boolean { return this.pausedAt > 0; }
   get frozen(): boolean { return this.frozenAt > 0; }
   get diff(): boolean { return this.file ? this.store.state.view === 'diff' && !!this.summary?.base : isDiff(this.store.state); }
+  get liveEnd(): number { return this.client.end; }
   /** Unix ms by the daemon's clock, which need not be this machine's. */
   get now(): number { return Date.now() + this.skew; }
   /** How far what is shown is behind, in ms. */
@@ -57,7 +57,7 @@ export class Session {
     this.error = '';
     this.shown = null;
     this.release();
-    this.liveEnd = 0;
+    this.client.end = 0;
     if (this.live) return this.openLive(sequence);
     this.client.stop();
     const abort = this.abort = new AbortController();
@@ -94,7 +94,6 @@ export class Session {
     this.loading = false;
     const summary = await this.engine.clear();
     if (sequence !== this.sequence) return;
-    this.liveEnd = 0; // what the worker still had of the stream before is answered by now
     this.lost = { fired: 0, lost: 0, missed: 0 };
     this.summary = summary;
     this.engine.keep(held);
@@ -130,14 +129,12 @@ export class Session {
   }
 
   /** The worker reads the lines: the first has minutes of samples, and to parse it here would be felt. */
-  private async line(text: string): Promise<void> { this.message(await this.engine.append(text)); }
-
-  private message(m: LiveLine): void {
+  private async line(text: string): Promise<LiveLine> {
+    const m = await this.engine.append(text);
     if (m.type === 'hello' && m.time) this.skew = m.time - Date.now();
-    if (m.end && m.end > this.liveEnd) this.liveEnd = m.end;
-    if (m.type === 'heartbeat' && m.time && m.time > this.liveEnd) this.liveEnd = m.time;
     if (m.fired !== undefined) this.lost = { fired: m.fired, lost: m.lost ?? 0, missed: m.missed ?? 0 };
-    this.dirty = true;
+    if (m.type === 'batch' || m.type === 'hello') this.dirty = true;
+    return m;
   }
 
   private tick(): void {
