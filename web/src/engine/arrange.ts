@@ -88,12 +88,8 @@ export function arrange(t: Tree, o: {
     first = last;
   }
   a.frame[0] = fn[0]! < 0 ? rootFrame : fn[0]!;
-  const short = <T extends Uint32Array | Float64Array | Uint8Array>(x: T) => (end < x.length ? x.slice(0, end) as T : x);
-  return {
-    n: end, levels: Uint32Array.from(levels), at, parent: short(a.parent), x: short(a.x), w: short(a.w), frame: short(a.frame), kind: short(a.kind),
-    flags: short(a.flags), self: short(a.self), total: short(a.total), baseSelf: a.baseSelf && short(a.baseSelf),
-    baseTotal: a.baseTotal && short(a.baseTotal), cut, ...found(t, o),
-  };
+  const { node, ...columns } = a.short(end);
+  return { ...columns, n: end, levels: Uint32Array.from(levels), at, cut, ...found(t, o) };
 }
 
 /** What is laid out in full: a part of the width, and as much on each side of it. */
@@ -163,33 +159,42 @@ function magnitudes(t: Tree): Float64Array {
   return w;
 }
 
-/** Entries as they come, with the node that each is of. */
+/** The columns of entries as they come, with the node that each is of. */
 class Entries {
-  parent = new Uint32Array(0);
-  x = new Float64Array(0);
-  w = new Float64Array(0);
-  node = new Int32Array(0);
-  frame = new Uint32Array(0);
-  kind = new Uint8Array(0);
-  flags = new Uint8Array(0);
-  self = new Float64Array(0);
-  total = new Float64Array(0);
+  parent!: Uint32Array;
+  x!: Float64Array;
+  w!: Float64Array;
+  node!: Int32Array;
+  frame!: Uint32Array;
+  kind!: Uint8Array;
+  flags!: Uint8Array;
+  self!: Float64Array;
+  total!: Float64Array;
   baseSelf: Float64Array | undefined;
   baseTotal: Float64Array | undefined;
 
   constructor(n: number, diff: boolean) {
-    if (diff) this.baseSelf = this.baseTotal = new Float64Array(0);
-    this.room(n);
+    this.parent = new Uint32Array(n);
+    this.frame = new Uint32Array(n);
+    this.node = new Int32Array(n);
+    this.kind = new Uint8Array(n);
+    this.flags = new Uint8Array(n);
+    for (const key of ['x', 'w', 'self', 'total', ...(diff ? ['baseSelf', 'baseTotal'] as const : [])] as const) this[key] = new Float64Array(n);
   }
 
   /** Makes room for n entries. */
   room(n: number): void {
-    const columns = this as unknown as Record<string, Float64Array | undefined>;
-    for (const [key, old] of Object.entries(columns)) {
-      if (!old) continue;
-      const column = columns[key] = new (old.constructor as Float64ArrayConstructor)(n);
+    for (const [key, old] of Object.entries<Float64Array>(this as object as Record<string, Float64Array>)) {
+      const column = new (old.constructor as Float64ArrayConstructor)(n);
       column.set(old);
+      Object.assign(this, { [key]: column });
     }
+  }
+
+  /** The first n, in arrays that are no longer. */
+  short(n: number): Entries {
+    const columns = Object.entries<Float64Array>(this as object as Record<string, Float64Array>);
+    return n < this.x.length ? Object.fromEntries(columns.map(([key, c]) => [key, c.slice(0, n)])) as unknown as Entries : this;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Core, Grown } from './core.ts';
-import { gzip } from './protobuf.ts';
+import { gzip, numbered } from './protobuf.ts';
 import { change, diffColour, oklch, tones } from './palette.ts';
 import { kinds, type View } from './types.ts';
 
@@ -65,12 +65,7 @@ function document(core: Core, g: Grown, side: number): object {
   const { samples: s, picked } = g.sides[side]!;
   const { about } = s;
   const t = g.tree;
-  const strings: string[] = [''], ids = new Map<string, number>([['', 0]]);
-  const string = (x: string) => {
-    let id = ids.get(x);
-    if (id === undefined) ids.set(x, (id = strings.push(x) - 1));
-    return id;
-  };
+  const { strings, string } = numbered();
   const frames = { name: [] as number[], module: [] as number[], file: [] as number[], line: [] as number[], kind: [] as number[], inlined: [] as number[] };
   const frameOf = new Int32Array(model.functions.n).fill(-1);
   const node = { parent: [-1], frame: [-1] };

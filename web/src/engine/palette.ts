@@ -2,20 +2,20 @@
 
 /** Hue in degrees and chroma of the OKLCH colour space, by number of the kind. */
 export const tones: readonly { hue: number; chroma: number }[] = [
-  { hue: 95, chroma: 0.085 }, // native
-  { hue: 268, chroma: 0.085 }, // C
-  { hue: 308, chroma: 0.085 }, // C++
-  { hue: 64, chroma: 0.1 }, // Rust
-  { hue: 215, chroma: 0.09 }, // Go
-  { hue: 150, chroma: 0.1 }, // JIT
-  { hue: 124, chroma: 0.11 }, // interpreter
-  { hue: 345, chroma: 0.07 }, // inlined
-  { hue: 27, chroma: 0.11 }, // kernel
-  { hue: 10, chroma: 0.06 }, // vDSO
-  { hue: 260, chroma: 0 }, // marker
-  { hue: 260, chroma: 0.018 }, // process
-  { hue: 260, chroma: 0 }, // other
-];
+  95, 0.085, // native
+  268, 0.085, // C
+  308, 0.085, // C++
+  64, 0.1, // Rust
+  215, 0.09, // Go
+  150, 0.1, // JIT
+  124, 0.11, // interpreter
+  345, 0.07, // inlined
+  27, 0.11, // kernel
+  10, 0.06, // vDSO
+  260, 0, // marker
+  260, 0.018, // process
+  260, 0, // other
+].flatMap((hue, i, all) => (i % 2 ? [] : { hue, chroma: all[i + 1]! }));
 
 /** A colour of OKLCH as #rrggbb, by the definition of Oklab (https://bottosson.github.io/posts/oklab/). */
 export function oklch(l: number, c: number, hue: number): string {

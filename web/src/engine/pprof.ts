@@ -1,5 +1,5 @@
 import type { Core } from './core.ts';
-import { gzip, Message } from './protobuf.ts';
+import { gzip, Message, numbered } from './protobuf.ts';
 import type { View } from './types.ts';
 
 /**
@@ -10,12 +10,7 @@ export async function pprof(core: Core, view: View): Promise<Uint8Array<ArrayBuf
   const g = await core.grow({ ...view, group: 'none', diff: 'off' });
   const { model } = core, { samples: s, picked, type } = g.sides[0]!, { about } = s, t = g.tree;
   const out = new Message();
-  const strings: string[] = [''], ids = new Map<string, number>([['', 0]]);
-  const string = (x: string) => {
-    let id = ids.get(x);
-    if (id === undefined) ids.set(x, (id = strings.push(x) - 1));
-    return id;
-  };
+  const { strings, string } = numbered();
   const valueType = (v: { type: string; unit: string }) => new Message().int(1, string(v.type)).int(2, string(v.unit));
   for (const v of about.types) out.message(1, valueType(v));
   const used = new Uint8Array(model.functions.n);

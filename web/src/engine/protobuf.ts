@@ -1,3 +1,14 @@
+/** Numbers strings in the order in which they come; "" is 0. */
+export function numbered(): { strings: string[]; string(s: string): number } {
+  const strings = [''], ids = new Map<string, number>([['', 0]]);
+  const string = (s: string) => {
+    let id = ids.get(s);
+    if (id === undefined) ids.set(s, (id = strings.push(s) - 1));
+    return id;
+  };
+  return { strings, string };
+}
+
 /** A message of protocol buffers that is being written: varints and length-delimited fields, which is all that pprof needs. */
 export class Message {
   private a = new Uint8Array(64);
