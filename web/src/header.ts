@@ -31,10 +31,11 @@ export class Header {
   private status: Status | null = null;
   private overhead: { share: number; seconds: number } | null = null;
   private linesKey = '';
+  private kinds: Kind[] = [];
 
   constructor(private o: HeaderOptions) {
     const { session } = o, { store } = session;
-    this.kind = h('select', { 'aria-label': 'Kind of event', onchange: () => store.set({ kind: this.kind.value, type: '', zoom: [] }) });
+    this.kind = h('select', { 'aria-label': 'Kind of event', onchange: () => this.pickKind() });
     this.service = h('select', { 'aria-label': 'Service', onchange: () => store.set({ service: this.service.value, zoom: [] }) });
     this.range = h('select', { 'aria-label': 'Time', onchange: () => this.pickRange() });
     this.pause = button({ label: 'Pause', key: 'Space', pressed: false, run: () => session.pause() });
@@ -48,6 +49,7 @@ export class Header {
   }
 
   setKinds(kinds: Kind[]): void {
+    this.kinds = kinds;
     setChoices(this.kind, kinds.map((k) => ({ value: k.name, label: kindLabel(k.name) + (k.active ? '' : ' (past)') })), this.o.session.store.state.kind);
   }
 
@@ -98,6 +100,12 @@ export class Header {
     this.pause.hidden = !session.live;
     press(this.pause, session.paused);
     setText(this.pause, session.paused ? 'Resume' : 'Pause');
+  }
+
+  /** What is not live is shown of the last minutes. */
+  private pickKind(): void {
+    const { store } = this.o.session, kind = this.kind.value, past = isLive(store.state) && this.kinds.find((k) => k.name === kind)?.live === false;
+    store.set({ kind, type: '', zoom: [], ...(past && { from: 'now-5m', to: 'now' }) });
   }
 
   private pickRange(): void {

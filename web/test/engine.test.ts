@@ -115,6 +115,16 @@ test('a difference: one tree, scaled, elided on top', async () => {
   assert.equal((await c.layout(view({ diff: 'time' }))).baseScale, 1, 'both took ten seconds');
 });
 
+test('a flow is scaled to the same time, a level is not', async () => {
+  const scales: number[] = [];
+  for (const type of ['alloc_space', 'inuse_space']) {
+    const c = core(), side = (ns: number) => ({ ...document([{ stack: 'm;a', value: 6 }]), types: [{ type: 'samples', unit: 'count' }, { type, unit: 'bytes' }], duration_ns: ns });
+    await c.load(side(4e9), side(1e9));
+    scales.push((await c.layout(view({ diff: 'time' }))).baseScale);
+  }
+  assert.deepEqual(scales, [4, 1]);
+});
+
 test('search counts recursion once and says why it is wrong', async () => {
   const c = await loaded(simple);
   assert.equal((await c.layout(view({ search: 'A' }))).matched, 11, 'main has an a');

@@ -39,6 +39,8 @@ test('times of the API', () => {
 test('values say their unit', () => {
   assert.equal(value(12_345_678, 'nanoseconds'), '12.3 ms');
   assert.equal(value(-1536, 'bytes'), '−1.5 KiB');
+  assert.equal(value(300 * 2 ** 20, 'bytes'), '300 MiB');
+  assert.equal(value(12_345, 'objects'), '12.3 k objects');
   assert.equal(value(7, 'requests'), '7 requests');
   assert.equal(bytes(1023.9 * 1024), '1 MiB');
   assert.equal(count(12_345), '12.3 k');

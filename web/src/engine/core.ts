@@ -124,8 +124,9 @@ export class Core {
 
   private scale(view: View, g: Grown): number {
     if (view.diff === 'total') return g.tree.total[1][0] ? g.tree.total[0][0]! / g.tree.total[1][0]! : 1;
-    const [a, b] = g.sides.map((s) => span(s.samples.about));
-    return view.diff === 'time' && a && b ? a / b : 1;
+    const [a, b] = g.sides.map((s) => span(s.samples.about)), { samples, type } = g.sides[0]!;
+    const level = samples.about.types[type]!.type.startsWith('inuse_'); // what is there at a moment is no more in a longer time
+    return view.diff === 'time' && !level && a && b ? a / b : 1;
   }
 
   async layout(view: View): Promise<Layout> {

@@ -113,7 +113,8 @@ export class TimelinePanel implements Panel {
   private noteOf(lane: Lane): string {
     const d = lane.data!, known = d.values.filter((v): v is number => v !== null);
     if (known.length === 0) return 'nothing is known';
-    return `most ${value(Math.max(...known) / d.bucket_seconds, d.unit)} a second`;
+    const level = this.kinds().some((k) => k.name === lane.kind && k.merge === 'mean'), most = Math.max(...known);
+    return level ? `most ${value(most, d.unit)}` : `most ${value(most / d.bucket_seconds, d.unit)} a second`;
   }
 
   private lane(kind: string, service: string): Lane {
