@@ -3,6 +3,7 @@ import { Core } from '../src/engine/core.ts';
 import { Dictionary } from '../src/engine/dictionary.ts';
 import { matches } from '../src/engine/search.ts';
 import { defaultView, type View } from '../src/engine/types.ts';
+import { start, Stream } from './stream.ts';
 
 // What a page holds that is left open for a day: npm run day [-- HOURS]. A second of the stream after another goes through
 // the worker's code and the page's dictionary as fast as they take it, in Node; each half minute is drawn, in changing views. It
@@ -10,65 +11,6 @@ import { defaultView, type View } from '../src/engine/types.ts';
 
 declare const process: { argv: string[]; memoryUsage(): { heapUsed: number; arrayBuffers: number }; exit(code: number): never };
 declare const gc: () => void;
-
-const start = 1_772_600_767_000, services = 12, hz = 100, dictionaryLimit = 200_000;
-
-/** The daemon's side of the stream: numbers of what was told, all forgotten at a reset. */
-class Stream {
-  private seed = 12345;
-  private strings = new Map<string, number>();
-  private frames = new Map<string, number>();
-  private nodes = new Map<number, number>(); // by parent * 2^20 + frame
-  private threads = new Map<string, number>();
-  private news = { strings: [] as string[], frames: [] as number[], nodes: [] as number[], threads: [] as number[] };
-
-  get full(): boolean { return this.nodes.size + this.strings.size > dictionaryLimit; }
-
-  reset(): void { for (const m of [this.strings, this.frames, this.nodes as Map<unknown, number>, this.threads]) m.clear(); }
-
-  private random(n: number): number {
-    this.seed = (Math.imul(this.seed, 1664525) + 1013904223) >>> 0;
-    return Math.floor(this.seed / 2 ** 32 * n);
-  }
-
-  private number<K>(map: Map<K, number>, key: K, first: number, tell: () => void): number {
-    let id = map.get(key);
-    if (id === undefined) {
-      map.set(key, (id = map.size + first));
-      tell();
-    }
-    return id;
-  }
-
-  private string(s: string): number { return this.number(this.strings, s, 0, () => this.news.strings.push(s)); }
-
-  private frame(name: string, module: string, line: number): number {
-    return this.number(this.frames, name + line, 0, () => this.news.frames.push(this.string(name), this.string(module), this.string('native'), this.string(name.slice(0, 20)), line));
-  }
-
-  /** A second: stacks mostly of what is there all day, some of what this minute brought, in threads that come and go. */
-  batch(second: number): object {
-    const minute = Math.floor(second / 60), samples: number[] = [], base = start + second * 1000;
-    for (let i = 0; i < hz; i++) {
-      const service = this.random(services);
-      let node = 0;
-      for (let depth = 0, deep = 5 + this.random(35); depth < deep; depth++) {
-        const fresh = this.random(40) === 0;
-        const name = fresh ? `generated_${minute}_${this.random(20)}` : `service${service}::level${depth}::function_${this.random(1 + (depth >> 2))}`;
-        const frame = this.frame(name, `/usr/lib/lib${service}.so`, this.random(3)), parent = node;
-        node = this.number(this.nodes, node * 2 ** 20 + frame, 1, () => this.news.nodes.push(parent, frame));
-      }
-      const pid = this.random(10) === 0 ? 100_000 + second : 100 + service;
-      const tid = pid + this.random(4);
-      const thread = this.number(this.threads, `${service} ${tid}`, 0, () =>
-        this.news.threads.push(this.string(`service-${service}`), this.string('worker'), pid, tid, this.string('')));
-      samples.push(node, thread, this.random(50), 1, 10_101_010);
-    }
-    const message = { type: 'batch', start: base, end: base + 1000, base, ...this.news, samples, fired: (second + 1) * hz, lost: 0, missed: 0 };
-    this.news = { strings: [], frames: [], nodes: [], threads: [] };
-    return message;
-  }
-}
 
 const views: Partial<View>[] = [{}, { group: 'thread' }, { search: 'generated' }, { inverted: true }, { search: 'level[12]', searchRegexp: true }, { group: 'service', foldModules: true }];
 

@@ -1,5 +1,6 @@
 import { Engine, type Layout, type View, defaultView } from '../src/engine/engine.ts';
 import { FlameChart } from '../src/flame/flame.ts';
+import { Stream, start as dawn } from './stream.ts';
 import { synthetic } from './synthetic.ts';
 
 // What run.mjs serves: measures the engine and the chart for each number of nodes and sends back what it found.
@@ -142,9 +143,48 @@ async function live(worker: string): Promise<object> {
   return { live: 'growing to 100,000 nodes in 20 updates', layout_ms: spread(ms), main_thread_blocked_ms: spread(blocks), each: blocks };
 }
 
+/** A live stream at fifty times its speed, drawn four times a second: what the page itself holds, collected, while it goes on. */
+async function soak(worker: string, seconds: number): Promise<object> {
+  const engine = new Engine(worker), stream = new Stream(), heap: number[] = [];
+  const { memory } = performance as unknown as { memory: { usedJSHeapSize: number } }, { gc } = globalThis as unknown as { gc(): void };
+  await engine.clear();
+  engine.keep(300_000);
+  void engine.append({ type: 'hello', version: 1, kind: 'cpu', unit: 'nanoseconds', service: '', bucket_ms: 20, time: dawn });
+  const host = document.createElement('div');
+  host.style.cssText = 'position:fixed;inset:0';
+  document.body.append(host);
+  const chart = new FlameChart(host, { theme: 'light', onZoom() {}, onHover() {}, onSelect() {}, onContext() {} });
+  const begin = performance.now(), blocks: number[] = [];
+  let second = 0;
+  for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - begin) / 1000) {
+    let appended: Promise<unknown> = Promise.resolve();
+    for (const due = elapsed * 50; second < due; second++) {
+      if (stream.full) {
+        stream.reset();
+        void engine.append({ type: 'reset' });
+      }
+      appended = engine.append(JSON.stringify(stream.batch(second)));
+    }
+    await appended;
+    const end = dawn + second * 1000;
+    blocks.push(await blocked(async () => {
+      const l = await engine.layout({ ...defaultView, order: 'name', filter: { from: end - 60_000, to: end } });
+      if (l) chart.set(l);
+      await new Promise((r) => setTimeout(r, 250));
+    }));
+    if (heap.length > elapsed / 10) continue;
+    gc();
+    heap.push(+(memory.usedJSHeapSize / 1e6).toFixed(1));
+  }
+  chart.close();
+  engine.close();
+  return { soak: `${second} s of the stream in ${seconds} s`, page_heap_MB_each_10_s: heap, main_thread_blocked_ms: spread(blocks) };
+}
+
 const worker = document.querySelector('meta[name=worker]')!.getAttribute('content')!;
-const sizes = new URLSearchParams(location.search).get('nodes')!.split(',').map(Number);
+const asked = new URLSearchParams(location.search), sizes = asked.get('nodes')!.split(',').map(Number).filter((n) => n > 0);
 const send = (value: object) => fetch('/result', { method: 'POST', body: JSON.stringify(value) });
 for (const nodes of sizes) await send(await measure(nodes, worker));
-await send(await live(worker));
+if (sizes.length) await send(await live(worker));
+if (asked.get('soak')) await send(await soak(worker, Number(asked.get('soak'))));
 await send({ done: true });

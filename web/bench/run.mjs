@@ -1,4 +1,5 @@
-// Measures layout and drawing in headless Chromium without a GPU: npm run bench [-- NODES,NODES]. Needs chromium and what
+// Measures layout and drawing in headless Chromium without a GPU: npm run bench [-- NODES,NODES [SECONDS]];
+// with SECONDS, what a page holds that is left open, too (NODES 0: that only). Needs chromium and what
 // go generate made of the script. Prints one JSON object for each number of nodes.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const nodes = process.argv[2] ?? '10000,100000,1000000';
+const soak = process.argv[3] ?? '';
 const built = new URL('../../build/page-bench/', import.meta.url).pathname;
 const dist = new URL('../dist/', import.meta.url).pathname;
 const worker = readdirSync(dist).find((f) => /^main-.*\.js$/.test(f));
@@ -36,8 +38,9 @@ const server = createServer((request, response) => {
 });
 
 server.listen(0, '127.0.0.1', () => {
-  const url = `http://127.0.0.1:${server.address().port}/?nodes=${nodes}`;
+  const url = `http://127.0.0.1:${server.address().port}/?nodes=${nodes}&soak=${soak}`;
   browser = spawn(process.env.CHROMIUM ?? 'chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+    '--enable-precise-memory-info', '--js-flags=--expose-gc',
     '--window-size=1600,1000', `--user-data-dir=${profile}`, url], { stdio: 'ignore' });
   browser.on('exit', () => {
     server.close();
