@@ -138,7 +138,7 @@ export class FlameChart {
   /** Draws now; for measurements. */
   paint(): void {
     const { layout } = this;
-    if (!layout) return;
+    if (!layout) return this.painter.ready(this.options.theme);
     const begin = performance.now();
     this.painter.paint(layout, this.options, { ...this.window.at(begin), top: this.window.top }, this.hovered, this.selected);
     this.drawn = performance.now() - begin;
