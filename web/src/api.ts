@@ -1,7 +1,7 @@
 // The daemon's HTTP, by relative addresses, so that a proxy may put it anywhere. docs/api.md describes it.
 
-/** live false: it is read now and then, and is in the history only. merge mean: a level, such as memory in use. */
-export interface Kind { name: string; unit: string; period?: number; active: boolean; problem?: string; live?: boolean; merge?: string }
+/** live false: it is read now and then, and is in the history only. made_of: the kinds that it is put together of. merge mean: a level, such as memory in use. */
+export interface Kind { name: string; unit: string; period?: number; active: boolean; problem?: string; live?: boolean; merge?: string; made_of?: string[] }
 export interface KindStatus extends Kind { fired: number; samples: number; lost: Record<string, number> }
 export interface Push {
   target: string; url?: string; requests: Record<string, number>; pushed: number; dropped: Record<string, number>;

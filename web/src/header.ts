@@ -50,7 +50,7 @@ export class Header {
 
   setKinds(kinds: Kind[]): void {
     this.kinds = kinds;
-    setChoices(this.kind, kinds.map((k) => ({ value: k.name, label: kindLabel(k.name) + (k.active ? '' : ' (past)') })), this.o.session.store.state.kind);
+    setChoices(this.kind, kinds.map((k) => ({ value: k.name, label: kindLabel(k.name) + (k.active || k.made_of ? '' : ' (past)') })), this.o.session.store.state.kind);
   }
 
   setServices(names: string[]): void {
@@ -102,9 +102,10 @@ export class Header {
     setText(this.pause, session.paused ? 'Resume' : 'Pause');
   }
 
-  /** What is not live is shown of the last minutes. */
+  /** What has no stream, because it is read now and then or made of other kinds, is shown of the last minutes. */
   private pickKind(): void {
-    const { store } = this.o.session, kind = this.kind.value, past = isLive(store.state) && this.kinds.find((k) => k.name === kind)?.live === false;
+    const { store } = this.o.session, kind = this.kind.value, of = this.kinds.find((k) => k.name === kind);
+    const past = isLive(store.state) && (of?.live === false || of?.made_of);
     store.set({ kind, type: '', zoom: [], ...(past && { from: 'now-5m', to: 'now' }) });
   }
 
