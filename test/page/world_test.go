@@ -55,18 +55,19 @@ func mustProgram(t testing.TB) string {
 type daemon struct {
 	address string // host:port
 	store   string
+	args    []string // besides its own
 	cmd     *exec.Cmd
 	log     *bytes.Buffer
 	ended   chan error
 }
 
 // startDaemon runs one with a history of its own, in windows of a second.
-func startDaemon(t testing.TB) *daemon {
+func startDaemon(t testing.TB, args ...string) *daemon {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: samples with BPF programs")
 	}
-	d := &daemon{address: freeAddress(t), store: t.TempDir()}
+	d := &daemon{address: freeAddress(t), store: t.TempDir(), args: args}
 	d.start(t)
 	t.Cleanup(func() { d.stop(t) })
 	return d
@@ -76,7 +77,7 @@ func (d *daemon) url() string { return "http://" + d.address + "/" }
 
 func (d *daemon) start(t testing.TB) {
 	t.Helper()
-	d.cmd = exec.Command(mustProgram(t), "daemon", "--listen", d.address, "--store", d.store, "--window", "1s", "--unwind-cache", "")
+	d.cmd = exec.Command(mustProgram(t), append([]string{"daemon", "--listen", d.address, "--store", d.store, "--window", "1s", "--unwind-cache", ""}, d.args...)...)
 	d.log = new(bytes.Buffer)
 	d.cmd.Stderr = d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -136,9 +137,15 @@ func (d *daemon) get(t testing.TB, path string, into any) {
 // seconds asks how much CPU time of a service the history has since a time, in seconds.
 func (d *daemon) seconds(t testing.TB, service string, from time.Time) float64 {
 	t.Helper()
+	return d.total(t, "cpu", service, from) / 1e9
+}
+
+// total asks how much of a kind the history has of a service since a time, in the unit of the kind.
+func (d *daemon) total(t testing.TB, kind, service string, from time.Time) float64 {
+	t.Helper()
 	var p struct{ Total float64 }
-	d.get(t, "api/v1/profile?format=json&kind=cpu&service="+service+"&from="+unix(from), &p)
-	return p.Total / 1e9
+	d.get(t, "api/v1/profile?format=json&kind="+kind+"&service="+service+"&from="+unix(from), &p)
+	return p.Total
 }
 
 func unix(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1e3, 'f', 3, 64) }
@@ -220,7 +227,7 @@ func compile(t testing.TB, name, as string) string {
 		t.Skip("needs gcc")
 	}
 	out := filepath.Join(t.TempDir(), as)
-	cmd := exec.Command("gcc", "-O1", "-fno-omit-frame-pointer", "-o", out, filepath.Join("testdata", name+".c"))
+	cmd := exec.Command("gcc", "-O1", "-fno-omit-frame-pointer", "-o", out, filepath.Join("testdata", name+".c"), "-pthread")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, text)
 	}
