@@ -26,7 +26,7 @@ test-race: ## the tests that need no root, with the race detector; pkg/unwind ha
 
 test-page: ## the page in headless Chromium, against a daemon that profiles real programs; RUN=TestLive picks one
 	scripts/install-deps.sh test
-	$(SUDO) go -C test/page test -count=1 -v -timeout 10m -run '$(or $(RUN),.)' .
+	$(SUDO) go -C test/page test -count=1 -v -timeout 40m -run '$(or $(RUN),.)' .
 
 test-vm: ## other kernels and arm64 in QEMU; RUN=TestKernels/7 picks one
 	scripts/install-deps.sh vm

@@ -3,7 +3,7 @@
 #
 # Tests of the kernel side need root: for anybody else the test binaries are run through sudo. One
 # package at a time, because samplers of the whole machine would see each other's load. The page's tests in a browser
-# are left to make test-page, other kernels to make test-vm.
+# are left to make test-page and other kernels to make test-vm, which .ci/run runs as well.
 #
 # Tests that fail are run once more, alone, and named as such: they watch real programs on a real machine, which other
 # work can hold up for seconds. What fails twice fails.
