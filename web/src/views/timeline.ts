@@ -69,10 +69,20 @@ export class TimelinePanel implements Panel {
     return [end - length, end];
   }
 
-  private async load(key: string, range = this.context()): Promise<void> {
+  /** A daemon that has just begun knows little of a quarter of an hour: what it knows has the whole width then. */
+  private async known([from, to]: [number, number], signal: AbortSignal): Promise<[number, number]> {
+    const t = await api.timeline({ kind: this.app.store.state.kind, from: api.seconds(from), to: api.seconds(to), buckets: 60 }, signal).catch(() => null);
+    const i = t ? t.values.findIndex((v) => v !== null) : -1;
+    if (i < 30) return [from, to];
+    return [Math.min(from + i * t!.bucket_seconds * 1000, this.app.session.window()?.from ?? to, to - 60_000), to];
+  }
+
+  private async load(key: string, chosen?: [number, number]): Promise<void> {
     this.abort?.abort();
     const abort = this.abort = new AbortController(), s = this.app.store.state;
     this.loaded = Date.now();
+    const range = chosen ?? await this.known(this.context(), abort.signal);
+    if (abort.signal.aborted) return;
     this.range = range;
     if (key !== this.lanesOf) {
       this.lanesOf = key;
