@@ -6,10 +6,9 @@ cd "$(dirname "$0")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p docs/img
-EBPFPROF_SCREENSHOTS=$PWD/docs/img go -C test/page test -count=1 -run TestScreenshots .
-scripts/bench/main-job.sh "$work" >/dev/null
 mkdir -p docs/images
+EBPFPROF_SCREENSHOTS=$PWD/docs/images go -C test/page test -count=1 -run TestScreenshots .
+scripts/bench/main-job.sh "$work" >/dev/null
 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
 	--disable-background-networking --disable-component-update --disable-sync \
 	--user-data-dir="$work/chromium" --window-size=1280,640 --hide-scrollbars \
