@@ -110,6 +110,15 @@ func testLanes(t *testing.T, b *tab) {
 		t.Errorf("lanes %q, want %q", names, want)
 	}
 	b.settle()
+	// The daemon has just begun: what it does not know does not take most of the width.
+	if known := eval[float64](b, `(() => {
+  const c = document.querySelector('.lane canvas'), row = c.getContext('2d').getImageData(0, c.height - 3, c.width, 1).data;
+  let solid = 0;
+  for (let i = 3; i < row.length; i += 4) solid += row[i] === 255;
+  return solid / c.width;
+})()`); known < 0.1 {
+		t.Errorf("%.0f %% of the lane's width is known", 100*known)
+	}
 	r := eval[[]float64](b, `(() => { const r = document.querySelectorAll('.lane canvas')[2].getBoundingClientRect(); return [r.x, r.y + r.height / 2, r.width]; })()`)
 	b.drag(point{r[0] + r[2]/2, r[1]}, point{r[0] + r[2] - 4, r[1]})
 	b.wait("the lane's kind", `location.hash.includes('kind=off_cpu') && document.querySelector('.facts').textContent.includes('waiting time')`)

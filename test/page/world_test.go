@@ -178,10 +178,10 @@ func begin(t *testing.T) *world {
 	return beginAs(t, fmt.Sprintf("turns%d", os.Getpid()))
 }
 
-// beginAs is begin with a name for the service.
-func beginAs(t *testing.T, service string) *world {
+// beginAs is begin with a name for the service and arguments for the daemon.
+func beginAs(t *testing.T, service string, args ...string) *world {
 	t.Helper()
-	w := &world{daemon: startDaemon(t), service: service}
+	w := &world{daemon: startDaemon(t, args...), service: service}
 	w.turns = polite(t, compile(t, "turns", service), lifetime)
 	polite(t, target.Go(t, "inlined"), lifetime)
 	if python, err := exec.LookPath("python3"); err == nil {
