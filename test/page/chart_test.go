@@ -117,7 +117,7 @@ func (b *tab) title(label string) string {
 // total returns the sum of what is shown, in the unit that the page says behind it.
 func (b *tab) total() float64 {
 	b.t.Helper()
-	words := strings.Fields(b.title("total"))
+	words := strings.Fields(b.title("total") + b.title("filtered")) // it is one or the other
 	if len(words) < 2 {
 		b.t.Fatalf("no total\n%s", b.says())
 	}

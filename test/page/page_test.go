@@ -37,7 +37,7 @@ func show(t *testing.T, browser context.Context, w *world, look window, state ur
 		state.Set("service", w.service)
 	}
 	b := open(t, browser, w.at(state), look)
-	b.wait("a total", `document.querySelector(".facts").textContent.includes("total")`)
+	b.wait("a total", `/total|filtered/.test(document.querySelector(".facts").textContent)`)
 	b.settle()
 	return b
 }
