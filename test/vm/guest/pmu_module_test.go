@@ -183,7 +183,7 @@ func TestPMUPlaces(t *testing.T) {
 func TestPMUMultiplexed(t *testing.T) {
 	needPMU(t)
 	set(t, "ncounters", "4")
-	w := spinning(10000).start(t, "")
+	w := spinning(time.Second).start(t, "")
 	var counters []counter
 	for _, e := range pmuEvents() {
 		counters = append(counters, mustOpen(t, e, unix.PerfBitInherit, w.cmd.Process.Pid, -1, -1, 0))
@@ -199,9 +199,11 @@ func TestPMUMultiplexed(t *testing.T) {
 	}
 }
 
-// spinning injects nothing; 10000 rounds use 1 s of CPU 0 and 2 s of CPU 1.
-func spinning(rounds int) injector {
-	return injector{cpus: "0,1", rounds: rounds, pause: 100 * time.Microsecond}
+// spinning injects nothing and uses so much of CPU 0, and twice as much of CPU 1. It goes
+// by the clock in few rounds, each of which ends late by what the host was busy at its end.
+func spinning(d time.Duration) injector {
+	const pause = 10 * time.Millisecond
+	return injector{cpus: "0,1", rounds: int(d / pause), pause: pause}
 }
 
 // rateOf is what an event counts in a second.

@@ -168,10 +168,10 @@ func TestPMUStatMultiplexed(t *testing.T) {
 		}
 	}
 	t.Run("command", func(t *testing.T) {
-		check(t, stat(t, nil, append([]string{"-e", "task-clock", "--"}, spinning(15000).argv()...)...).Events)
+		check(t, stat(t, nil, append([]string{"-e", "task-clock", "--"}, spinning(1500*time.Millisecond).argv()...)...).Events)
 	})
 	t.Run("machine", func(t *testing.T) {
-		w := spinning(15000).start(t, "")
+		w := spinning(1500*time.Millisecond).start(t, "")
 		over, ended := make(chan struct{}), make(chan statReport, 1)
 		go func() {
 			defer close(ended)
