@@ -29,16 +29,22 @@ func (t turns) since(older turns) turns {
 	return turns{t.enabled - older.enabled, t.running - older.running}
 }
 
+// A cpuScaling gives each sample what its second or two say, and makes good in the next ones what they were taken for
+// wrongly: over the seconds that are over, sums are those of perf's rule for each of them. Without that, turns of uneven
+// length add up to 1 % too much in 20 s, as the mean of a ratio is more than the ratio of the means.
 type cpuScaling struct {
 	last         turns // of the latest sample
 	turned       turns // of the first sample of the latest turn
 	older, newer turns // as turned, between which and now the ratio is
 	ratio        float64
-	carried      float64 // what rounding left of earlier weights
-	// Of the first second, in which each turn corrects what those before it were taken for.
-	unscaled, given float64
-	settled         bool
+	unscaled     float64 // weights of the samples since newer
+	owed         float64 // to the samples before newer, less what was given since
+	settled      bool    // after the first second, in which each turn corrects what those before it were taken for
 }
+
+// mostRepaid is the part of its own weight by which a sample makes good what others were taken for, once settled: they
+// may be another program's.
+const mostRepaid = 0.5
 
 // scale returns what a sample of a CPU stands for. Rounding is carried to the next, so that no sum drifts. The times are
 // sums since the event was opened; times that run backwards are those of an event opened anew.
@@ -46,18 +52,20 @@ func (s *scaling) scale(cpu int, weight uint64, enabled, running time.Duration) 
 	c := s.cpus[cpu]
 	now := turns{enabled, running}
 	if c == nil || now.enabled < c.last.enabled || now.running < c.last.running {
-		c = &cpuScaling{}
+		c = &cpuScaling{ratio: 1}
 		if s.cpus == nil {
 			s.cpus = map[int]*cpuScaling{}
 		}
 		s.cpus[cpu] = c
 	}
 	c.see(now)
-	exact := float64(weight)*max(c.ratio, 1) + c.carried
-	whole := math.Floor(max(exact, 0))
-	c.carried = exact - whole
 	c.unscaled += float64(weight)
-	c.given += whole
+	due := c.owed + c.unscaled*c.ratio
+	if own := float64(weight) * c.ratio; c.settled {
+		due = min(max(due, (1-mostRepaid)*own), (1+mostRepaid)*own+1) // 1: of a weight of 1 no half can be repaid
+	}
+	whole := math.Floor(max(due, 0))
+	c.owed -= whole
 	return uint64(whole)
 }
 
@@ -67,8 +75,9 @@ func (c *cpuScaling) see(now turns) {
 	c.last = now
 	if passed.enabled-passed.running <= turnGap {
 		if now.enabled-c.turned.enabled >= scalingTime { // alone
-			c.ratio, c.settled = 1, true
-			c.turned, c.older, c.newer = now, now, now
+			c.close(now)
+			c.ratio = 1
+			c.turned, c.older = now, now
 		}
 		return
 	}
@@ -78,11 +87,20 @@ func (c *cpuScaling) see(now turns) {
 		c.older, c.newer = now, now
 		return
 	}
-	c.ratio = float64(whole.enabled) / float64(whole.running)
-	if !c.settled {
-		c.carried = c.unscaled*c.ratio - c.given
-	}
+	c.ratio = max(float64(whole.enabled)/float64(whole.running), 1)
 	if now.enabled-c.newer.enabled >= scalingTime {
-		c.older, c.newer, c.settled = c.newer, now, true
+		c.older = c.newer
+		c.close(now)
 	}
+}
+
+// close ends the time since newer: its samples stand for what it says itself.
+func (c *cpuScaling) close(now turns) {
+	whole := now.since(c.newer)
+	ratio := 1.0
+	if whole.enabled-whole.running > turnGap && whole.running > 0 {
+		ratio = float64(whole.enabled) / float64(whole.running)
+	}
+	c.owed += c.unscaled * ratio
+	c.unscaled, c.newer, c.settled = 0, now, true
 }

@@ -62,6 +62,37 @@ func TestScalingRestoresTotals(t *testing.T) {
 	}
 }
 
+// Turns of any length, as on a machine that is itself stopped now and then: what samples stand for is still what perf
+// would say, but for the last turns, because a ratio that was wrong for one second is made good in the next.
+func TestScalingOfUnevenTurns(t *testing.T) {
+	const lasting, period = 20 * time.Second, 2000
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		var s scaling
+		var now turns
+		var counted, left, sum uint64
+		for now.enabled < lasting {
+			for on := range 3 {
+				turn := time.Duration(random.ExpFloat64() * float64(4*time.Millisecond))
+				for end := now.enabled + turn; now.enabled < end; now.enabled += 20 * time.Microsecond {
+					if on != 0 {
+						continue
+					}
+					now.running += 20 * time.Microsecond
+					counted += 20
+					for left += 20; left >= period; left -= period {
+						sum += s.scale(0, period, now.enabled, now.running)
+					}
+				}
+			}
+		}
+		perf := float64(counted) * float64(now.enabled) / float64(now.running)
+		if off := float64(sum)/perf - 1; math.Abs(off) > 0.01 {
+			t.Errorf("seed %d: %d, perf would say %.0f: %+.2f %%", seed, sum, perf, 100*off)
+		}
+	}
+}
+
 // Another user of the PMU that comes or goes is noticed within two seconds.
 func TestScalingFollows(t *testing.T) {
 	var s scaling
