@@ -16,6 +16,7 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/config"
 	"github.com/ebpfprof/ebpfprof/pkg/export"
+	"github.com/ebpfprof/ebpfprof/pkg/goheap"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
@@ -41,6 +42,7 @@ type daemon struct {
 	collector *agent.Collector
 	counters  *counters // nil: not wanted
 	waits     waits
+	heapFiles *goheap.Cache
 	server    *server.Server
 	refused   []server.KindStatus // kinds that were asked for and that the machine cannot do
 	totals    metrics.Totals
@@ -57,7 +59,7 @@ type daemon struct {
 // openDaemon makes all parts, and takes the address first: a second daemon fails before it does anything.
 func openDaemon(c config.Config, load func() (config.Config, error)) (*daemon, error) {
 	d := &daemon{
-		started: time.Now(), load: load, config: c,
+		started: time.Now(), load: load, config: c, heapFiles: &goheap.Cache{},
 		reloaded: server.ConfigStatus{Successful: true, LastSuccess: time.Now()},
 	}
 	d.log, d.level = newLogger(c.Log)
@@ -98,9 +100,13 @@ func (d *daemon) open(c config.Config) (err error) {
 	if err := d.openSampler(c); err != nil {
 		return err
 	}
+	heaps, err := newServiceHeaps(c, d.fs, d.services.identity, d.heapFiles)
+	if err != nil {
+		return err
+	}
 	d.server = server.New(server.Options{
 		Logger: d.log, History: history{d.store}, Feed: d.collector, Status: d.status, Metrics: d.metrics,
-		Reload: d.reload, Hosts: hostsOf(c), WebConfigFile: c.WebConfigFile,
+		Reload: d.reload, Heap: heaps.profile, Hosts: hostsOf(c), WebConfigFile: c.WebConfigFile,
 	})
 	return nil
 }

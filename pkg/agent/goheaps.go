@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/goheap"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
-	"github.com/ebpfprof/ebpfprof/pkg/symbolize"
 )
 
 // GoHeaps reads the memory profiles of Go processes, from outside, and joins them. It is not safe for concurrent use.
@@ -50,12 +48,6 @@ type watchedHeap struct {
 	program  *heapProgram    // of heap
 	err      error           // of the last reading; nil: heap is it
 	restores []func() error
-}
-
-type heapProgram struct {
-	file   *os.File
-	object *symbolize.Object
-	name   string
 }
 
 // Look reads the profiles of processes as they are now. What it read of one before is kept when it has ended.
@@ -132,26 +124,11 @@ func (g *GoHeaps) read(w *watchedHeap, pid int) {
 func (g *GoHeaps) keep(w *watchedHeap, h *goheap.Heap, pid int) error {
 	p := g.programs[w.process.File()]
 	if p == nil {
-		file, name, id, err := g.FS.OpenProgram(pid)
-		if err != nil {
+		var err error
+		if p, err = openHeapProgram(g.FS, pid, w.process.File()); err != nil {
 			return err
 		}
-		if id != w.process.File() {
-			file.Close()
-			return fmt.Errorf("process %d: %w", pid, goheap.ErrGone)
-		}
-		info, err := file.Stat()
-		if err != nil {
-			file.Close()
-			return err
-		}
-		object, err := symbolize.NewObject(file, info.Size())
-		if err != nil {
-			file.Close()
-			return err
-		}
-		p = &heapProgram{file: file, object: object, name: name}
-		g.programs[id] = p
+		g.programs[w.process.File()] = p
 	}
 	w.heap, w.at, w.program = h, time.Now(), p
 	return nil
@@ -188,8 +165,7 @@ func (g *GoHeaps) Close() error {
 		}
 	}
 	for _, p := range g.programs {
-		p.object.Release()
-		p.file.Close()
+		p.close()
 	}
 	g.watched, g.programs = nil, nil
 	return failed
@@ -206,12 +182,19 @@ func (g *GoHeaps) Profile(at time.Time, defaultType string, comments ...string) 
 	b := profile.NewBuilder(o)
 	for _, key := range g.sorted() {
 		if w := g.watched[key]; w.heap != nil {
-			w.heap.AddTo(b, goheap.Program{Namer: w.program.object, File: w.program.name}, profile.Labels{
-				Comm: w.comm, PID: int64(key.pid), Service: w.identity.Service, Container: w.identity.Container,
-			})
+			w.heap.AddTo(b, w.named(), w.labels(key))
 		}
 	}
 	return b.Profile(), s
+}
+
+// named is whose stacks those of the last reading are.
+func (w *watchedHeap) named() goheap.Program {
+	return goheap.Program{Namer: w.program, File: w.program.name}
+}
+
+func (w *watchedHeap) labels(key heapKey) profile.Labels {
+	return profile.Labels{Comm: w.comm, PID: int64(key.pid), Service: w.identity.Service, Container: w.identity.Container}
 }
 
 func (g *GoHeaps) sorted() []heapKey {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"maps"
@@ -215,6 +216,23 @@ func testStatus() Status {
 	}
 }
 
+// fakeHeap knows the heap of one service.
+func fakeHeap(_ context.Context, q HeapQuery) (*pprof.Profile, error) {
+	switch q.Service {
+	case "nginx":
+	case "db":
+		return nil, fmt.Errorf("%w of db: process 7 (db): it is not Go's", ErrNoHeap)
+	default:
+		return nil, fmt.Errorf("%w: %s", ErrNoService, q.Service)
+	}
+	b := profile.NewBuilder(profile.BuilderOptions{
+		SampleTypes: []profile.ValueType{{Type: "alloc_space", Unit: "bytes"}, {Type: "inuse_space", Unit: "bytes"}},
+		DefaultType: q.Value, Duration: q.Over, Comments: q.Comments,
+	})
+	b.Sample([]*pprof.Location{b.Marker("main")}, profile.Labels{Service: q.Service}, 1000, 10)
+	return b.Profile(), nil
+}
+
 // A fixture is a server with sources that the test drives.
 type fixture struct {
 	*Server
@@ -233,7 +251,7 @@ func newFixture(t testing.TB, change ...func(*Options)) *fixture {
 		window("nginx", now.Add(-90*time.Minute), 20*time.Second,
 			stackCount{"nginx", []string{"main", "serve", "read"}, 20}, stackCount{"nginx", []string{"main", "old"}, 6}),
 	}
-	o := Options{History: f.history, Feed: f.feed, Status: testStatus, Reload: func(context.Context) error { return nil }, Now: func() time.Time { return now }}
+	o := Options{History: f.history, Feed: f.feed, Status: testStatus, Reload: func(context.Context) error { return nil }, Now: func() time.Time { return now }, Heap: fakeHeap}
 	for _, c := range change {
 		c(&o)
 	}

@@ -56,16 +56,9 @@ func (s *Server) subscribe(places chan struct{}, kind KindStatus, what string) (
 		}
 		return nil, nil, nil, badParam("kind", "%s is not sampled now: %s", kind.Name, why)
 	}
-	if s.stopped() {
-		return nil, nil, nil, busy("the daemon is stopping")
+	if release, err = s.take(places, what); err != nil {
+		return nil, nil, nil, err
 	}
-	select {
-	case places <- struct{}{}:
-	default:
-		s.counts.add(metrics.HTTPRefusedTotal, "busy")
-		return nil, nil, nil, busy("%d %s are open, which is the limit", cap(places), what)
-	}
-	release = func() { <-places }
 	batches, cancel, err = s.o.Feed.Subscribe(kind.Name)
 	if err != nil {
 		release()
@@ -73,6 +66,20 @@ func (s *Server) subscribe(places chan struct{}, kind KindStatus, what string) (
 		return nil, nil, nil, busy("%s cannot be sampled now; the log says why", kind.Name)
 	}
 	return batches, cancel, release, nil
+}
+
+// take takes one of a number of places, or refuses at once.
+func (s *Server) take(places chan struct{}, what string) (release func(), err error) {
+	if s.stopped() {
+		return nil, busy("the daemon is stopping")
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	default:
+		s.counts.add(metrics.HTTPRefusedTotal, "busy")
+		return nil, busy("%d %s are open, which is the limit", cap(places), what)
+	}
 }
 
 // A liveState is one stream.

@@ -188,8 +188,3 @@ func (s *Server) timeline(w http.ResponseWriter, r *http.Request, p params) erro
 	}
 	return s.sendJSON(w, r, out)
 }
-
-// noMemory answers for the profiles that Go's own endpoint has and we do not.
-func (s *Server) noMemory(http.ResponseWriter, *http.Request, params) error {
-	return refuse(http.StatusNotFound, "memory is not profiled by this version; /pprof/SERVICE/profile has CPU time")
-}

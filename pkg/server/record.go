@@ -62,13 +62,18 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request, p params) error 
 			over = rec.add(b)
 		}
 	}
+	return s.sendRecorded(w, r, rec.profile(kind), Query{Kind: kind.Name, Service: rec.service, To: rec.end})
+}
+
+// sendRecorded sends a profile for `go tool pprof`, on a route that has no deadline yet.
+func (s *Server) sendRecorded(w http.ResponseWriter, r *http.Request, p *pprof.Profile, q Query) error {
 	out := output{name: "pprof", contentType: "application/octet-stream", extension: ".pb.gz"}
-	out.head(w, Query{Kind: kind.Name, Service: rec.service, To: rec.end})
-	err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime * s.o.Limits.Write))
+	out.head(w, q)
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime * s.o.Limits.Write))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("send recording: %w", err)
 	}
-	return send(w, r, out, rec.profile(kind), render.Options{})
+	return send(w, r, out, p, render.Options{})
 }
 
 // A recording counts the samples of a service between two moments.

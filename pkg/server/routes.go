@@ -41,8 +41,8 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/api/v1/diff", params: slices.Concat(rendered, []string{"base_from", "base_to", "normalize"}), navigable: true, serve: s.diff},
 		{method: "GET", path: "/api/v1/live", params: []string{"kind", "service", "since"}, stream: true, serve: s.liveStream},
 		{method: "GET", path: "/pprof/{service}/profile", params: []string{"seconds"}, stream: true, serve: s.record},
-		{method: "GET", path: "/pprof/{service}/heap", params: []string{"seconds", "gc"}, serve: s.noMemory},
-		{method: "GET", path: "/pprof/{service}/allocs", params: []string{"seconds"}, serve: s.noMemory},
+		{method: "GET", path: "/pprof/{service}/heap", params: []string{"seconds", "gc"}, stream: true, serve: s.heap("inuse_space")},
+		{method: "GET", path: "/pprof/{service}/allocs", params: []string{"seconds", "gc"}, stream: true, serve: s.heap("alloc_space")},
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	pprof "github.com/google/pprof/profile"
+
 	"github.com/ebpfprof/ebpfprof/pkg/metrics"
 )
 
@@ -27,6 +29,10 @@ type Options struct {
 	Metrics func() metrics.Snapshot
 	// Reload reads the configuration anew and swaps it in, or fails and keeps the old one. Nil: 501.
 	Reload func(context.Context) error
+
+	// Heap reads the memory profiles of a service's processes. It blocks for HeapQuery.Over, or until ctx ends, and may be
+	// called concurrently. The error has ErrNoService or ErrNoHeap in its chain where that is so. Nil: 501.
+	Heap func(ctx context.Context, q HeapQuery) (*pprof.Profile, error)
 
 	// Hosts are further names that the Host header may have: "profiler.example.org". Ports are ignored.
 	Hosts []string

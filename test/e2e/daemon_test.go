@@ -214,6 +214,9 @@ func (d *daemon) checkCall(method, path string, documented map[string]any) {
 	if _, ok := documented["200"]; !ok {
 		want = http.StatusNotFound // what is not built yet
 	}
+	if _, ok := documented["501"]; ok && strings.HasPrefix(path, "/pprof/") {
+		want = http.StatusNotImplemented // the service is not Go's
+	}
 	if strings.HasSuffix(path, "/profile") && strings.HasPrefix(path, "/pprof/") {
 		path += "?seconds=1"
 	}

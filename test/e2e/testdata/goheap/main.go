@@ -1,5 +1,5 @@
-// Command goheap keeps memory and answers for it at /debug/pprof/heap. It prints its address, then is quiet until its
-// standard input ends. With the argument "child" it starts itself once more.
+// Command goheap keeps memory and answers for it at /debug/pprof/heap; GET /more makes it keep more. It prints
+// its address, then is quiet until its standard input ends. With the argument "child" it starts itself once more.
 package main
 
 import (
@@ -29,6 +29,13 @@ func lose(n, size int) {
 	}
 }
 
+//go:noinline
+func more(n, size int) {
+	for range n {
+		kept = append(kept, make([]byte, size))
+	}
+}
+
 func main() {
 	keep(64, 1<<20)
 	keep(20_000, 1<<10)
@@ -49,6 +56,11 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
+	http.HandleFunc("/more", func(http.ResponseWriter, *http.Request) {
+		more(32, 1<<20)
+		runtime.GC()
+		runtime.GC()
+	})
 	fmt.Println(l.Addr())
 	go http.Serve(l, nil)
 	_, _ = io.Copy(io.Discard, os.Stdin)

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	pprof "github.com/google/pprof/profile"
+
+	"github.com/ebpfprof/ebpfprof/pkg/goheap"
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
+)
+
+// A heapMark is what a look has found, to be compared with a later one.
+type heapMark map[heapKey]markedHeap
+
+type markedHeap struct {
+	heap    *goheap.Heap // nil: it had none
+	program *heapProgram
+}
+
+// mark remembers what is known of every process now.
+func (g *GoHeaps) mark() heapMark {
+	m := heapMark{}
+	for key, w := range g.watched {
+		m[key] = markedHeap{w.heap, w.program}
+	}
+	return m
+}
+
+// change adds to a builder what a process did since a mark, and reports false if that is not known: it was not read
+// since, or was read then without a profile.
+func (w *watchedHeap) change(b *profile.Builder, key heapKey, m heapMark) (sums [4]int64, ok bool) {
+	before, known := m[key]
+	switch {
+	case w.heap == nil || w.err != nil || known && w.heap == before.heap:
+		return sums, false
+	case !known || before.program != w.program:
+		before.heap = &goheap.Heap{} // it began since then, or became this program
+	case before.heap == nil:
+		return sums, false
+	}
+	return w.heap.AddChangeTo(b, w.named(), w.labels(key), before.heap), true
+}
+
+// ProfileSince is Profile of what has changed since a mark. Processes that have ended since then, or that had no profile
+// then, are not in it, and named.
+func (g *GoHeaps) profileSince(m heapMark, from, to time.Time, defaultType string, comments []string) (p *pprof.Profile, processes int) {
+	s := g.summary(to)
+	o := goheap.HeapOptions(s.rate, from)
+	o.Duration, o.DefaultType, o.Comments = to.Sub(from), defaultType, comments
+	type missing struct {
+		key heapKey
+		w   *watchedHeap
+	}
+	var without []missing
+	b := profile.NewBuilder(o)
+	for _, key := range g.sorted() {
+		if _, ok := g.watched[key].change(b, key, m); ok {
+			processes++
+		} else {
+			without = append(without, missing{key, g.watched[key]})
+		}
+	}
+	p = b.Profile()
+	for i, x := range without {
+		if i == maxWithout {
+			p.Comments = append(p.Comments, fmt.Sprintf("no heap of %d more processes", len(without)-i))
+			break
+		}
+		reason := "it has ended"
+		if x.w.err != nil {
+			reason = reasonOf(x.w.err)
+		} else if m[x.key].heap == nil && x.w.heap != nil {
+			reason = "it had none at the beginning"
+		}
+		p.Comments = append(p.Comments, fmt.Sprintf("no heap of process %d (%s): %s", x.key.pid, x.w.comm, reason))
+	}
+	return p, processes
+}
