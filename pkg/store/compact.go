@@ -181,6 +181,7 @@ func (s *Store) mergeSeries(ctx context.Context, b *batch, parts []*interval) er
 	slices.SortFunc(order, func(a, b *series) int { return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.key, b.key)) })
 	var r reader
 	var wire []byte
+	in := b.in
 	for _, ser := range order {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -194,10 +195,16 @@ func (s *Store) mergeSeries(ctx context.Context, b *batch, parts []*interval) er
 			} else if err != nil {
 				return err
 			}
-			out.samples, out.value = out.samples+src.f.samples, out.value+src.f.value
+			n := src.in.weight()
+			out.samples, out.value = out.samples+n*src.f.samples, out.value+n*src.f.value
 		}
 		if m.Merged() == 0 {
 			continue
+		}
+		if in.isLevel() {
+			n := int64(max(in.windows, 1))
+			m.Divide(n)
+			out.samples, out.value = out.samples/n, out.value/n
 		}
 		if left := m.LeftOut(); left[0] > 0 {
 			s.count(func(st *Status) { st.LeftOut += uint64(left[0]) })
@@ -214,6 +221,7 @@ func (s *Store) mergeSeries(ctx context.Context, b *batch, parts []*interval) er
 func (s *Store) readInto(m *merge.Merger, r *reader, in *interval, f *file) error {
 	wire, err := r.read(filepath.Join(s.dir, in.path(), f.name))
 	if err == nil {
+		m.Weigh(in.weight())
 		err = m.Add(wire)
 	}
 	switch {
@@ -257,7 +265,7 @@ func (s *Store) mergeRows(b *batch, parts []*interval) error {
 			b.rows = append(b.rows, row)
 		}
 	}
-	b.rows = coarsen(b.rows, b.in.level.resolution())
+	b.rows = coarsen(b.rows, b.in.level.resolution(), b.in.isLevel())
 	return nil
 }
 

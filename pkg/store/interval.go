@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
 // An interval is one directory: the profiles of all series of a kind over a span of time. Once in the index only the
@@ -51,6 +53,17 @@ func (in *interval) within(from, to time.Time) bool {
 
 func (in *interval) overlaps(from, to time.Time) bool {
 	return in.start.Before(to) && in.end().After(from)
+}
+
+// isLevel tells whether the values are a level: those of an interval are then the mean of its windows.
+func (in *interval) isLevel() bool { return profile.IsLevel(in.kind) }
+
+// weight is how often its values count when they are joined with those of others.
+func (in *interval) weight() int64 {
+	if in.isLevel() {
+		return int64(max(in.windows, 1))
+	}
+	return 1
 }
 
 // onDisk is what a file takes on most file systems.

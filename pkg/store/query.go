@@ -22,7 +22,8 @@ import (
 // ErrNoData means that the history has nothing of what was asked for.
 var ErrNoData = errors.New("no profiles")
 
-// A Query asks for the sum of all profiles of a kind in a range. An interval belongs to the range when its middle lies in
+// A Query asks for the sum of all profiles of a kind in a range; of a level (profile.IsLevel), for the mean of its windows, a
+// window without a series counting as zero of it. An interval belongs to the range when its middle lies in
 // it, so that ranges side by side share nothing; if there is no such interval, those that overlap the range are taken.
 type Query struct {
 	Kind     string
@@ -72,9 +73,12 @@ func (s *Store) Profile(ctx context.Context, q Query) (*Result, error) {
 	if m.Merged() == 0 {
 		return res, fmt.Errorf("query %s from %v to %v: %w", q.Kind, q.From, q.To, ErrNoData)
 	}
+	if profile.IsLevel(q.Kind) {
+		m.Divide(int64(max(res.Windows, 1)))
+	}
 	res.LeftOut = m.LeftOut()
 	res.Profile = m.Profile()
-	describe(res)
+	describe(res, profile.IsLevel(q.Kind))
 	return res, nil
 }
 
@@ -95,11 +99,14 @@ func factsOf(list []*interval) (f Facts) {
 }
 
 // describe gives the profile the header of the result: that of the files is the sum over series.
-func describe(res *Result) {
+func describe(res *Result, isLevel bool) {
 	p := res.Profile
 	p.TimeNanos, p.DurationNanos = res.From.UnixNano(), int64(res.Covered)
 	comments := profile.Summarize(p, 0).Comments // without what windows said of losses
 	p.Comments = slices.DeleteFunc(comments, func(c string) bool { return strings.HasPrefix(c, identityComment) })
+	if isLevel {
+		p.Comments = append(p.Comments, fmt.Sprintf("mean of %d readings", res.Windows))
+	}
 	p.Comments = append(p.Comments, profile.LostComment(int64(min(res.Lost, 1<<63-1))))
 }
 
@@ -185,6 +192,7 @@ func (s *Store) mergeFiles(ctx context.Context, groups [][]source, facts *Facts)
 		facts.Files += counts[w].Files
 		facts.Skipped += counts[w].Skipped
 		if w > 0 && m.Merged() > 0 {
+			sum.Weigh(1)
 			if err := sum.Add(m.AppendWire(nil)); err != nil {
 				return nil, err
 			}

@@ -102,14 +102,18 @@ const (
 	maxParts  = 100000
 )
 
-// coarsen joins rows that lie in the same stretch of the clock.
-func coarsen(rows []row, resolution time.Duration) []row {
+// coarsen joins rows that lie in the same stretch of the clock. The values of a level become the mean of the windows.
+func coarsen(rows []row, resolution time.Duration, isLevel bool) []row {
 	slices.SortStableFunc(rows, func(a, b row) int { return int(min(max(a.Start-b.Start, -1), 1)) })
 	var out []row
 	for _, r := range rows {
+		r.Series = slices.Clone(r.Series)
+		for i := 0; isLevel && i < len(r.Series); i++ {
+			n := int64(max(r.Windows, 1))
+			r.Series[i][1], r.Series[i][2] = n*r.Series[i][1], n*r.Series[i][2]
+		}
 		last := len(out) - 1
 		if last < 0 || out[last].Start/int64(resolution) != r.Start/int64(resolution) {
-			r.Series = slices.Clone(r.Series)
 			out = append(out, r)
 			continue
 		}
@@ -118,7 +122,12 @@ func coarsen(rows []row, resolution time.Duration) []row {
 		o.Series = append(o.Series, r.Series...)
 	}
 	for i := range out {
-		out[i].Series = sumSeries(out[i].Series)
+		o := &out[i]
+		o.Series = sumSeries(o.Series)
+		for j := 0; isLevel && j < len(o.Series); j++ {
+			n := int64(max(o.Windows, 1))
+			o.Series[j][1], o.Series[j][2] = o.Series[j][1]/n, o.Series[j][2]/n
+		}
 	}
 	return out
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"time"
+
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
 // A Timeline is how a kind went over a range, in buckets of the same length.
@@ -12,9 +14,11 @@ type Timeline struct {
 	Step     time.Duration // of a bucket; the last may be shorter
 	Unit     string        // of Value
 	Buckets  []Bucket
+
+	levels []levelSum // of a level: for each bucket
 }
 
-// A Bucket is a part of a Timeline. Covered is how much of it was recorded: what is not covered is not zero, but unknown.
+// A Bucket is a part of a Timeline. Value and Samples are sums or, of a level, means over the time that is covered. Covered is how much of it was recorded: what is not covered is not zero, but unknown.
 type Bucket struct {
 	Value   int64
 	Samples int64
@@ -35,6 +39,9 @@ func (s *Store) Timeline(kind, service string, from, to time.Time, buckets int) 
 	span := to.Sub(from)
 	step := (span + time.Duration(buckets) - 1) / time.Duration(buckets)
 	t := &Timeline{From: from, To: to, Step: step, Buckets: make([]Bucket, (span+step-1)/step)}
+	if profile.IsLevel(kind) {
+		t.levels = make([]levelSum, len(t.Buckets))
+	}
 	s.mu.Lock()
 	var list []*interval
 	for _, in := range s.intervals[kind] {
@@ -52,6 +59,7 @@ func (s *Store) Timeline(kind, service string, from, to time.Time, buckets int) 
 			return nil, fmt.Errorf("timeline of %s: %w", kind, err)
 		}
 	}
+	t.settle()
 	return t, nil
 }
 
@@ -97,6 +105,10 @@ func (s *Store) addRows(r *reader, t *Timeline, in *interval, service string) er
 func (t *Timeline) spread(start time.Time, d time.Duration, b Bucket) {
 	begin := start.Sub(t.From)
 	d = max(d, 1)
+	if t.levels != nil {
+		t.hold(begin, d, b)
+		b.Value, b.Samples = 0, 0
+	}
 	share := func(v int64, at time.Duration) int64 { // of v, what has happened until at
 		at = min(max(at-begin, 0), d)
 		negative := v < 0

@@ -51,6 +51,8 @@ type Merger struct {
 	leftOut []int64
 	sums    []int64
 	merged  int
+	weight  int64   // of what is added; 0 is 1
+	product []int64 // scratch of weighted
 }
 
 // maxComments bounds what is kept of free text: it is the same in nearly every window.
@@ -120,7 +122,7 @@ func (m *Merger) addHeader(h *header) error {
 
 // addSample adds a sample of the document. Its locations are entered in the order of the stack, as Merge does.
 func (m *Merger) addSample(s *docSample) {
-	values := m.doc.values[s.values.from:s.values.to]
+	values := m.weighted(m.doc.values[s.values.from:s.values.to])
 	zero := true
 	for i, v := range values {
 		m.sums[i] = addSaturated(m.sums[i], v)
