@@ -23,13 +23,25 @@ func (f FS) OpenProgram(pid int) (file *os.File, name string, id FileID, err err
 		}
 		return nil, "", id, fmt.Errorf("program of process %d: %w", pid, err)
 	}
-	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, link, unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_MTIME, &st); err != nil {
-		return nil, "", id, fmt.Errorf("program of process %d: %w", pid, err)
+	if id, err = f.ProgramID(pid); err != nil {
+		return nil, "", id, err
 	}
-	id = FileID{Dev: kernelDev(uint64(st.Dev_major), uint64(st.Dev_minor)), Ino: st.Ino, MtimeSec: st.Mtime.Sec}
 	file, _, err = f.OpenObject(id, FileHint{PID: pid})
 	return file, strings.TrimSuffix(target, deletedSuffix), id, err
+}
+
+// ProgramID tells which file a process runs, for the price of one system call. It needs ptrace access to the process. A
+// process that is gone, and a kernel thread, give ErrNoProcess.
+func (f FS) ProgramID(pid int) (FileID, error) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, f.procPath(pidName(pid), "exe"), unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_MTIME, &st)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		err = ErrNoProcess
+	}
+	if err != nil {
+		return FileID{}, fmt.Errorf("program of process %d: %w", pid, err)
+	}
+	return FileID{Dev: kernelDev(uint64(st.Dev_major), uint64(st.Dev_minor)), Ino: st.Ino, MtimeSec: st.Mtime.Sec}, nil
 }
 
 // A StartVector is what the kernel told a program when it started it (getauxval(3)).
