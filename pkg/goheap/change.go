@@ -52,17 +52,13 @@ func (h *Heap) changes(before *Heap) []stackChange {
 
 // AddChangeTo adds to a builder of HeapOptions what has changed since an earlier reading
 // of the same process: what was allocated between the two, and by how much what is in
-// use has grown, which may be negative. It returns the sums.
-func (h *Heap) AddChangeTo(b *profile.Builder, program Program, labels profile.Labels, before *Heap) (sums [4]int64) {
+// use has grown, which may be negative.
+func (h *Heap) AddChangeTo(b *profile.Builder, program Program, labels profile.Labels, before *Heap) {
 	s := newStacks(b, program, h.Depth, labels)
 	for _, c := range h.changes(before) {
 		if c.values == [4]int64{} {
 			continue
 		}
-		for v := range sums {
-			sums[v] += c.values[v]
-		}
 		s.add(s.withoutRuntime(c.stack), len(c.stack), c.values[:]...)
 	}
-	return sums
 }

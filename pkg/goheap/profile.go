@@ -114,11 +114,12 @@ type stacks struct {
 	depth   int
 	labels  profile.Labels
 	frames  map[uint64][]profile.Frame
+	known   map[uint64]*pprof.Location
 	locs    []*pprof.Location
 }
 
 func newStacks(b *profile.Builder, program Program, depth int, labels profile.Labels) *stacks {
-	return &stacks{b: b, program: program, depth: depth, labels: labels, frames: map[uint64][]profile.Frame{}}
+	return &stacks{b: b, program: program, depth: depth, labels: labels, frames: map[uint64][]profile.Frame{}, known: map[uint64]*pprof.Location{}}
 }
 
 // at names the call that returns to pc.
@@ -155,12 +156,7 @@ func (s *stacks) add(stack []uint64, recorded int, values ...int64) {
 			whole = true // and left out, as in Go's own profiles
 			break
 		}
-		vaddr := stack[0] - 1
-		mapping := s.program.Mapping(vaddr, s.program.File)
-		if mapping.Limit == 0 {
-			mapping = profile.Mapping{File: "[unknown]"} // a plug-in, or C that the program walked itself
-		}
-		s.locs = append(s.locs, s.b.Location(mapping, vaddr, frames))
+		s.locs = append(s.locs, s.location(stack[0]-1, frames))
 		stack = stack[s.logical(stack, frames):]
 	}
 	labels := s.labels
@@ -169,6 +165,19 @@ func (s *stacks) add(stack []uint64, recorded int, values ...int64) {
 		s.locs = append(s.locs, s.b.Marker("[truncated]"))
 	}
 	s.b.Sample(s.locs, labels, values...)
+}
+
+func (s *stacks) location(vaddr uint64, frames []profile.Frame) *pprof.Location {
+	l := s.known[vaddr]
+	if l == nil {
+		mapping := s.program.Mapping(vaddr, s.program.File)
+		if mapping.Limit == 0 {
+			mapping = profile.Mapping{File: "[unknown]"} // a plug-in, or C that the program walked itself
+		}
+		l = s.b.Location(mapping, vaddr, frames)
+		s.known[vaddr] = l
+	}
+	return l
 }
 
 // logical returns how many of the addresses stand for one machine frame. For each
