@@ -48,7 +48,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s.Add(BuildInfo, 1, s.Version)
 	for _, v := range s.values {
 		m := table[v.id]
-		desc := prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+		desc := prometheus.NewDesc(m.Name, m.Help, m.Labels, m.constant())
 		metric, err := v.metric(desc, m.Type)
 		if err != nil {
 			metric = prometheus.NewInvalidMetric(desc, err)

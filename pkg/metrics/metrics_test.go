@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,12 +9,17 @@ import (
 )
 
 func TestTableIsComplete(t *testing.T) {
+	// Names that applications' exporters have too.
+	shared := []string{
+		"http_requests_total", "http_request_duration_seconds", "request_processing_time_seconds", "memory_usage_bytes",
+		"heap_size_bytes", "cpu_usage_percent", "active_connections", "concurrent_requests",
+	}
 	seen := map[string]bool{}
 	for id, m := range Table() {
 		if m.Name == "" || m.Help == "" || m.Type == 0 {
 			t.Errorf("row %d is not filled: %+v", id, m)
 		}
-		if !strings.HasPrefix(m.Name, "ebpfprof_") {
+		if !strings.HasPrefix(m.Name, "ebpfprof_") && !slices.Contains(shared, m.Name) {
 			t.Errorf("%s: want the prefix ebpfprof_", m.Name)
 		}
 		if seen[m.Name] {

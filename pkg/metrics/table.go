@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // An ID is a row of the table.
 type ID int
@@ -44,6 +48,9 @@ const (
 	CountsOtherTotal
 	OffCPUSecondsTotal
 	RunqueueLatencySeconds
+	MemoryUsageBytes
+	HeapSizeBytes
+	HeapPeakBytes
 
 	OverheadCPUSecondsTotal
 	MemoryBytes
@@ -83,6 +90,17 @@ type Metric struct {
 	Help   string
 	Type   prometheus.ValueType
 	Labels []string // names; their values are bounded sets, never pid, tid or function
+}
+
+// prefix is that of every name but those that applications' own exporters use as well. What we measured under such a name
+// is told apart by the label source.
+const prefix = "ebpfprof_"
+
+func (m Metric) constant() prometheus.Labels {
+	if strings.HasPrefix(m.Name, prefix) {
+		return nil
+	}
+	return prometheus.Labels{"source": "ebpf"}
 }
 
 // Table returns every metric.
@@ -153,6 +171,13 @@ var table = [count]Metric{
 		counter, []string{"service", "state"}},
 	RunqueueLatencySeconds: {"ebpfprof_runqueue_latency_seconds", "Waits of a service's threads for a CPU, after a wake-up or when another thread took it.",
 		histogram, []string{"service"}},
+
+	MemoryUsageBytes: {"memory_usage_bytes", "Resident memory of a service's processes (RSS), read once a window: pages that several processes share count for each; service as in ebpfprof_profile_samples_total.",
+		gauge, []string{"service"}},
+	HeapSizeBytes: {"heap_size_bytes", "Heap of a service's processes, read once a window: of Go programs the objects in use by the runtime's own sampled profile, as of its last but one collection; of all others anonymous memory in RAM (RssAnon), which is heap, stacks and written pages of private files.",
+		gauge, []string{"service"}},
+	HeapPeakBytes: {"ebpfprof_heap_peak_bytes", "Largest heap_size_bytes of a service at a reading since the daemon started; what came and went between two readings is not seen.",
+		gauge, []string{"service"}},
 
 	OverheadCPUSecondsTotal: {"ebpfprof_overhead_cpu_seconds_total", "CPU time of the profiler itself: its BPF programs and system calls (kernel), and its process (user).",
 		counter, []string{"part"}},
