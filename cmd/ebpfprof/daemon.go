@@ -43,6 +43,8 @@ type daemon struct {
 	counters  *counters // nil: not wanted
 	waits     waits
 	heapFiles *goheap.Cache
+	memory    *memory
+	storing   sync.Mutex // held while an interval is added to store
 	server    *server.Server
 	refused   []server.KindStatus // kinds that were asked for and that the machine cannot do
 	totals    metrics.Totals
@@ -98,6 +100,9 @@ func (d *daemon) open(c config.Config) (err error) {
 		return err
 	}
 	if err := d.openSampler(c); err != nil {
+		return err
+	}
+	if err := d.openMemory(c); err != nil {
 		return err
 	}
 	heaps, err := newServiceHeaps(c, d.fs, d.services.identity, d.heapFiles)
@@ -189,7 +194,7 @@ func (d *daemon) sinks() []agent.Sink {
 	}}}
 	if d.store != nil {
 		sinks = append(sinks, agent.Sink{Name: "store", Put: func(_ context.Context, i *profile.Interval) error {
-			return d.store.Add(i)
+			return d.add(i)
 		}})
 	}
 	return sinks
@@ -210,6 +215,7 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	group.Go(func() error { d.lookAfterRules(running); return nil })
 	group.Go(func() error { d.counters.run(running); return nil })
+	group.Go(func() error { d.memory.run(running); return nil })
 	defer d.startSelfProfile()()
 	go func() { _ = d.notify.watch(running, d.alive) }()
 	var store sync.WaitGroup
@@ -282,6 +288,7 @@ func (d *daemon) close() {
 		d.sampler.Close()
 	}
 	d.counters.close()
+	d.memory.close()
 	if d.store != nil {
 		if err := d.store.Close(); err != nil {
 			d.log.Error("close history", "error", err)

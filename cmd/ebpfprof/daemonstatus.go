@@ -55,6 +55,10 @@ func (d *daemon) kinds() []server.KindStatus {
 			Samples: n.Samples, Lost: n.Lost,
 		})
 	}
+	for _, k := range d.memory.kinds(d.ready.Load()) {
+		known[k.Name] = true
+		kinds = append(kinds, k)
+	}
 	for _, k := range d.refused {
 		known[k.Name] = true
 		kinds = append(kinds, k)
@@ -104,6 +108,7 @@ func (d *daemon) metrics() metrics.Snapshot {
 	d.totals.AddTo(&m)
 	d.counters.addTo(&m)
 	d.waits.totals.AddTo(&m)
+	d.memory.gauges.AddTo(&m)
 	return m
 }
 

@@ -57,6 +57,7 @@ func (d *daemon) replaceConfig() error {
 	d.collector.Reidentify()
 	d.counters.forget()
 	d.waits.services.Forget()
+	d.memory.watch.Forget()
 	var now, later []string
 	for _, f := range changed {
 		if f.Restart {
@@ -96,6 +97,7 @@ func (d *daemon) lookAfterRules(ctx context.Context) {
 			d.collector.Reidentify()
 			d.counters.forget()
 			d.waits.services.Forget()
+			d.memory.watch.Forget()
 		}
 	}
 }

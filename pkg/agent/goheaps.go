@@ -134,6 +134,27 @@ func (g *GoHeaps) keep(w *watchedHeap, h *goheap.Heap, pid int) error {
 	return nil
 }
 
+// retain forgets every process that keep does not want, and the programs that none runs any more.
+func (g *GoHeaps) retain(keep func(heapKey, *watchedHeap) bool) {
+	run := map[*heapProgram]bool{}
+	for key, w := range g.watched {
+		if keep(key, w) {
+			run[w.program] = true
+			continue
+		}
+		if w.process != nil {
+			w.process.Close()
+		}
+		delete(g.watched, key)
+	}
+	for id, p := range g.programs {
+		if !run[p] {
+			p.close()
+			delete(g.programs, id)
+		}
+	}
+}
+
 func (g *GoHeaps) enable(w *watchedHeap, pid int) {
 	restore, err := w.process.Enable(g.Enable)
 	if err != nil {

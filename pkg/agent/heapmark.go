@@ -27,19 +27,17 @@ func (g *GoHeaps) mark() heapMark {
 	return m
 }
 
-// change adds to a builder what a process did since a mark, and reports false if that is not known: it was not read
-// since, or was read then without a profile.
-func (w *watchedHeap) change(b *profile.Builder, key heapKey, m heapMark) (sums [4]int64, ok bool) {
-	before, known := m[key]
+// since returns what a process had at a mark, and false if what it did since then is not known: it was not read since, or
+// was known then without a profile.
+func (w *watchedHeap) since(key heapKey, m heapMark) (before *goheap.Heap, ok bool) {
+	marked, known := m[key]
 	switch {
-	case w.heap == nil || w.err != nil || known && w.heap == before.heap:
-		return sums, false
-	case !known || before.program != w.program:
-		before.heap = &goheap.Heap{} // it began since then, or became this program
-	case before.heap == nil:
-		return sums, false
+	case w.heap == nil || w.err != nil || known && w.heap == marked.heap:
+		return nil, false
+	case !known, marked.heap != nil && marked.program != w.program:
+		return &goheap.Heap{}, true // it began since then, or became this program
 	}
-	return w.heap.AddChangeTo(b, w.named(), w.labels(key), before.heap), true
+	return marked.heap, marked.heap != nil
 }
 
 // ProfileSince is Profile of what has changed since a mark. Processes that have ended since then, or that had no profile
@@ -55,10 +53,12 @@ func (g *GoHeaps) profileSince(m heapMark, from, to time.Time, defaultType strin
 	var without []missing
 	b := profile.NewBuilder(o)
 	for _, key := range g.sorted() {
-		if _, ok := g.watched[key].change(b, key, m); ok {
+		w := g.watched[key]
+		if before, ok := w.since(key, m); ok {
+			w.heap.AddChangeTo(b, w.named(), w.labels(key), before)
 			processes++
 		} else {
-			without = append(without, missing{key, g.watched[key]})
+			without = append(without, missing{key, w})
 		}
 	}
 	p = b.Profile()

@@ -22,6 +22,7 @@ type Config struct {
 	Log            Log               `yaml:"log"`
 	Sampling       Sampling          `yaml:"sampling"`
 	Counters       Counters          `yaml:"counters"`
+	Memory         Memory            `yaml:"memory"`
 	Store          Store             `yaml:"store"`
 	Push           Push              `yaml:"push"`
 	MaxServices    int               `yaml:"max_services"`
@@ -50,6 +51,11 @@ type Sampling struct {
 type Counters struct {
 	Enabled bool     `yaml:"enabled"`
 	Events  []string `yaml:"events"`
+}
+
+// Memory says what is read of processes' memory once a window, beside how much they have.
+type Memory struct {
+	GoHeap bool `yaml:"go_heap"`
 }
 
 // Targets says which processes are profiled. At most one field is set; the zero value is all of them.
@@ -133,6 +139,7 @@ func Default() Config {
 		Counters: Counters{Enabled: true, Events: []string{
 			"cycles", "instructions", "cache-references", "cache-misses",
 		}},
+		Memory: Memory{GoHeap: true},
 		Store: Store{
 			Enabled: true, Dir: "/var/lib/ebpfprof",
 			RetentionAge: Duration(7 * 24 * time.Hour), RetentionSize: 1024 * mib,

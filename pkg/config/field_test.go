@@ -16,7 +16,7 @@ func filled() map[string]string {
 		"sampling.targets.pids": "[1, 2]", "sampling.targets.comm": "a,b", "sampling.targets.cgroup": "/x",
 		"sampling.targets.container": "c", "sampling.targets.unit": "u", "sampling.unwind_budget": "1MiB",
 		"sampling.unwind_cache": "", "sampling.ring": "1MiB",
-		"counters.enabled": "false", "counters.events": "[minor-faults]", "store.enabled": "false", "store.dir": "/s",
+		"counters.enabled": "false", "counters.events": "[minor-faults]", "memory.go_heap": "false", "store.enabled": "false", "store.dir": "/s",
 		"store.retention_age": "1h", "store.retention_size": "2GiB", "max_services": "7", "push.self_profile": "true",
 		"services":        `[{match: {comm: a}, name: b, sample: "off"}]`,
 		"relabel_configs": "[{source_labels: [a], separator: ;, regex: b, target_label: c, replacement: $1, action: replace}]",

@@ -80,7 +80,7 @@ func metricName(kind string) string {
 	switch kind {
 	case "cpu":
 		return "process_cpu"
-	case "heap", "alloc":
+	case "heap", "alloc", "alloc_space", "inuse_space":
 		return "memory"
 	}
 	return labelName(kind)

@@ -82,10 +82,11 @@ func (d *difference) prepare(normalize string) (err error) {
 		return badParam("value", "%w", err)
 	}
 	part, whole := 1.0, 1.0
-	switch normalize {
-	case "time":
+	switch {
+	case normalize == "time" && profile.IsLevel(d.q.Kind): // a mean has no length
+	case normalize == "time":
 		part, whole = d.covered.Covered.Seconds(), d.baseCovered.Covered.Seconds()
-	case "total":
+	case normalize == "total":
 		part, whole = float64(profile.Summarize(d.p, d.value).Total), float64(profile.Summarize(d.basis, d.baseValue).Total)
 	}
 	d.scale = 1 // where a side is empty there is nothing to compare with

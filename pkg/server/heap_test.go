@@ -72,3 +72,44 @@ func TestHeapDifferenceWaits(t *testing.T) {
 		t.Errorf("stopped: %d, %d places taken", code, len(f.recordings))
 	}
 }
+
+// Kinds that are read at the ends of windows are in the history and not live; how they are merged is told; and a level is
+// not scaled by time.
+func TestHeapKinds(t *testing.T) {
+	f := newFixture(t, func(o *Options) {
+		o.Status = func() Status {
+			s := testStatus()
+			for _, name := range []string{"alloc_space", "inuse_space"} {
+				s.Kinds = append(s.Kinds, KindStatus{Name: name, Unit: "bytes", Active: true, Every: 10 * time.Second})
+			}
+			return s
+		}
+	})
+	kinds := string(f.get(t, "/api/v1/kinds"))
+	for _, want := range []string{
+		`"name":"alloc_space","unit":"bytes","active":true,"merge":"sum","live":false`,
+		`"name":"inuse_space","unit":"bytes","active":true,"merge":"mean","live":false`,
+		`"name":"cpu","unit":"nanoseconds","period":10000000,"active":true,"merge":"sum","live":true`,
+	} {
+		if !strings.Contains(kinds, want) {
+			t.Errorf("kinds lack %s:\n%s", want, kinds)
+		}
+	}
+	w := f.request("GET", "/api/v1/live?kind=inuse_space")
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "read once in 10s") {
+		t.Errorf("live: %d %s", w.Code, w.Body)
+	}
+	for _, kind := range []string{"alloc_space", "inuse_space"} { // 10 s, and as long as twice 10 s before
+		for _, ago := range []time.Duration{time.Minute, 2 * time.Minute, 130 * time.Second} {
+			one := window("nginx", now.Add(-ago), 10*time.Second, stackCount{"nginx", []string{"main"}, 1})
+			one.Kind = kind
+			f.history.windows = append(f.history.windows, one)
+		}
+	}
+	for kind, scale := range map[string]float64{"alloc_space": 0.5, "inuse_space": 1} {
+		d := decode[struct{ Base struct{ Scale float64 } }](t, f.get(t, "/api/v1/diff?from=now-65s&to=now&base_from=now-3m&base_to=now-100s&kind="+kind))
+		if d.Base.Scale != scale {
+			t.Errorf("the base of %s is scaled by %g, want %g", kind, d.Base.Scale, scale)
+		}
+	}
+}

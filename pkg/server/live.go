@@ -56,6 +56,9 @@ func (s *Server) subscribe(places chan struct{}, kind KindStatus, what string) (
 		}
 		return nil, nil, nil, badParam("kind", "%s is not sampled now: %s", kind.Name, why)
 	}
+	if kind.Every > 0 {
+		return nil, nil, nil, badParam("kind", "%s is not live: it is read once in %s; ask for /api/v1/profile", kind.Name, kind.Every)
+	}
 	if release, err = s.take(places, what); err != nil {
 		return nil, nil, nil, err
 	}

@@ -90,13 +90,19 @@ func (s *Server) kinds(w http.ResponseWriter, r *http.Request, _ params) error {
 		Active  bool     `json:"active"`
 		Problem string   `json:"problem,omitempty"`
 		MadeOf  []string `json:"made_of,omitempty"`
+		Merge   string   `json:"merge"` // of windows
+		Live    bool     `json:"live"`
 	}
 	kinds := []kind{}
 	for _, k := range s.o.Status().withDerived() {
 		if k.MadeOf != nil {
 			k.Problem = "" // that it is not sampled itself is none
 		}
-		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active, k.Problem, k.MadeOf})
+		merge := "sum"
+		if profile.IsLevel(k.Name) {
+			merge = "mean"
+		}
+		kinds = append(kinds, kind{k.Name, k.Unit, k.Period, k.Active, k.Problem, k.MadeOf, merge, k.Active && k.Every == 0})
 	}
 	return s.sendJSON(w, r, struct {
 		Kinds []kind `json:"kinds"`

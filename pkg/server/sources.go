@@ -90,7 +90,8 @@ type KindStatus struct {
 	Samples uint64            `json:"samples"`
 	Lost    map[string]uint64 `json:"lost"` // by reason
 
-	MadeOf []string `json:"-"` // kinds; of one that is not sampled itself
+	MadeOf []string      `json:"-"` // kinds; of one that is not sampled itself
+	Every  time.Duration `json:"-"` // between readings, of one that is read at the ends of windows and not live; 0: it is live
 }
 
 // An OverheadStatus is the daemon's own cost since it started.

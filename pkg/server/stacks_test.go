@@ -118,7 +118,7 @@ func TestWall(t *testing.T) {
 	})
 	withOffCPU(f)
 	kinds := string(f.get(t, "/api/v1/kinds"))
-	if !strings.Contains(kinds, `{"name":"wall","unit":"nanoseconds","active":false,"made_of":["cpu","off_cpu"]}`) {
+	if !strings.Contains(kinds, `{"name":"wall","unit":"nanoseconds","active":false,"made_of":["cpu","off_cpu"],"merge":"sum","live":false}`) {
 		t.Errorf("kinds: %s", kinds)
 	}
 	a := decode[stacksAnswer](t, f.get(t, "/api/v1/profile?format=stacks&kind=wall&service=nginx"))
