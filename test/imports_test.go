@@ -32,6 +32,7 @@ func rooms() map[string][]string {
 		"pkg/config": nil, "pkg/service": nil,
 		"pkg/symbolize": {"pkg/profile", "pkg/proc", "pkg/python"},
 		"pkg/goheap":    {"pkg/profile", "pkg/proc", "pkg/symbolize"},
+		"pkg/jvm":       {"pkg/proc"},
 		"pkg/loader":    {"pkg/profile", "pkg/proc", "pkg/unwind"},
 		"pkg/doctor":    {"pkg/loader", "pkg/proc"},
 		// The profile half.

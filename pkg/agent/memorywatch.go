@@ -49,7 +49,8 @@ type MemoryReading struct {
 // MemoryUse is the memory of a service at a moment, in bytes, summed over its processes.
 type MemoryUse struct {
 	Resident uint64
-	// Heap is what is in use by Go's own profile where that could be read now, else anonymous memory in RAM.
+	// Heap is what is in use by Go's own profile, or by HotSpot's own counters, where these could be read now, else
+	// anonymous memory in RAM.
 	Heap uint64
 }
 
@@ -178,13 +179,7 @@ func (m *MemoryWatch) use(members map[heapKey]member) map[string]MemoryUse {
 		}
 		sum := sums[p.Service]
 		sum.Resident += p.Resident.Total
-		if w := m.heaps.watched[key]; w != nil && w.err == nil && w.heap != nil {
-			for i := range w.heap.Records {
-				sum.Heap += uint64(max(w.heap.Records[i].Scaled(w.heap.Rate)[3], 0))
-			}
-		} else {
-			sum.Heap += p.Resident.Anonymous
-		}
+		sum.Heap += m.heapSize(key, p)
 		sums[p.Service] = sum
 	}
 	return sums

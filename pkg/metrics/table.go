@@ -174,7 +174,7 @@ var table = [count]Metric{
 
 	MemoryUsageBytes: {"memory_usage_bytes", "Resident memory of a service's processes (RSS), read once a window: pages that several processes share count for each; service as in ebpfprof_profile_samples_total.",
 		gauge, []string{"service"}},
-	HeapSizeBytes: {"heap_size_bytes", "Heap of a service's processes, read once a window: of Go programs the objects in use by the runtime's own sampled profile, as of its last but one collection; of all others anonymous memory in RAM (RssAnon), which is heap, stacks and written pages of private files.",
+	HeapSizeBytes: {"heap_size_bytes", "Heap of a service's processes, read once a window: of Go programs the objects in use by the runtime's own sampled profile, as of its last but one collection; of Java what HotSpot's counters say, as of their last update; of all others anonymous memory in RAM (RssAnon), which is heap, stacks and written pages of private files.",
 		gauge, []string{"service"}},
 	HeapPeakBytes: {"ebpfprof_heap_peak_bytes", "Largest heap_size_bytes of a service at a reading since the daemon started; what came and went between two readings is not seen.",
 		gauge, []string{"service"}},
