@@ -27,7 +27,7 @@ func rooms() map[string][]string {
 		// The vocabulary.
 		"pkg/profile": nil, "pkg/latency": nil, "pkg/request": nil, "pkg/metrics": nil,
 		// The kernel half: parsers that know nothing of each other, and who uses them.
-		"pkg/proc": nil, "pkg/unwind": nil, "pkg/python": nil, "pkg/probesite": nil, "pkg/jvm": nil, "pkg/allocator": {"pkg/probesite"},
+		"pkg/proc": nil, "pkg/unwind": nil, "pkg/python": nil, "pkg/probesite": nil, "pkg/allocator": {"pkg/probesite"},
 		// Decisions that need neither half.
 		"pkg/config": nil, "pkg/service": nil,
 		"pkg/symbolize": {"pkg/profile", "pkg/proc", "pkg/python"},

@@ -73,7 +73,7 @@ func readFile(f proc.FS, p proc.Process) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	tmp, err := root.Open("tmp")
+	tmp, err := root.OpenFile("tmp", os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, noCounters(err)
 	}
