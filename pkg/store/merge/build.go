@@ -10,7 +10,7 @@ func (m *Merger) Profile() *profile.Profile {
 	p := &profile.Profile{
 		PeriodType: &profile.ValueType{Type: h.periodType.Type, Unit: h.periodType.Unit}, Period: h.period,
 		TimeNanos: h.time, DurationNanos: h.duration, DefaultSampleType: h.defaultType, DocURL: h.docURL,
-		DropFrames: h.dropFrames, KeepFrames: h.keptOnly, Comments: append([]string(nil), h.comments...),
+		DropFrames: h.dropFrames, KeepFrames: h.keptOnly, Comments: m.comments(),
 	}
 	for _, t := range h.sampleTypes {
 		p.SampleType = append(p.SampleType, &profile.ValueType{Type: t.Type, Unit: t.Unit})

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
 
 // ErrIncompatible means that a profile has other sample types, or another period type, than those before it.
@@ -18,8 +20,8 @@ const LeftOut = "[left out]"
 
 // A Merger holds the sum of the profiles that it was given. It is not safe for concurrent use.
 //
-// The sum is that of google/pprof's Merge, with these differences: sums saturate, an empty label is no label, and at
-// most maxComments comments are kept.
+// The sum is that of google/pprof's Merge, with these differences: sums saturate, an empty label is no label, at most
+// maxComments comments are kept, and coverages in comments are added up (profile.Coverage).
 type Merger struct {
 	limit  int64 // bytes
 	size   int64 // bytes, about, of the tables below
@@ -53,6 +55,9 @@ type Merger struct {
 	merged  int
 	weight  int64   // of what is added; 0 is 1
 	product []int64 // scratch of weighted
+
+	coverage profile.Coverage // the sum of those that comments tell of
+	covered  bool             // one did
 }
 
 // maxComments bounds what is kept of free text: it is the same in nearly every window.
@@ -113,6 +118,10 @@ func (m *Merger) addHeader(h *header) error {
 		m.header.add(h)
 	}
 	for _, c := range h.comments {
+		if covered, ok := profile.ParseCoverage(c); ok {
+			m.coverage, m.covered = m.coverage.Add(covered), true
+			continue
+		}
 		if len(m.header.comments) < maxComments && !slices.Contains(m.header.comments, c) {
 			m.header.comments = append(m.header.comments, c)
 		}
@@ -173,6 +182,15 @@ func (m *Merger) count(stack []uint32, set uint32, values []int64) bool {
 	m.values = append(m.values, values...)
 	m.size += int64(4*len(stack) + 8*len(values) + 48)
 	return true
+}
+
+// comments are those of the sum.
+func (m *Merger) comments() []string {
+	out := slices.Clone(m.header.comments)
+	if m.covered {
+		out = append(out, m.coverage.Comment())
+	}
+	return out
 }
 
 func (m *Merger) full() bool { return m.size >= m.limit }

@@ -30,7 +30,7 @@ func (m *Merger) AppendWire(b []byte, comments ...string) []byte {
 	h := &m.header
 	drop, kept, typ, url := e.text(h.dropFrames), e.text(h.keptOnly), e.text(h.defaultType), e.text(h.docURL)
 	e.valueType(11, h.periodType)
-	for _, c := range h.comments {
+	for _, c := range m.comments() {
 		if !slices.Contains(comments, c) {
 			comments = append(comments, c)
 		}
