@@ -4,7 +4,9 @@
  *
  * Samples come at random, one for each alloc_mean bytes on average, so that an allocation of S is sampled with the
  * probability 1 - exp(-S/mean), and user space weighs it with one over that. Which thread allocates does not matter: what is
- * left of an exponential distance is distributed as a new one, so one count for each CPU serves all. */
+ * left of an exponential distance is distributed as a new one, so one count for each CPU serves all.
+ *
+ * What probes cost is kept apart for each account: those of a service, say. A probe's cookie names the account. */
 #pragma once
 
 #define ALLOC_MAX_BYTES (1ULL << 47) /* user memory of both architectures: more cannot be had */
@@ -17,8 +19,11 @@ struct prof_alloc {
 	u64 hits; /* of probes on emulated instructions, and on others */
 	u64 stepped;
 	u64 drawn;
-	u64 owner; /* who walks a stack on this CPU, where the scheduler cannot be kept off */
+	u64 owner; /* of account 0: who walks a stack on this CPU, where the scheduler cannot be kept off */
+	u64 walked_ns; /* that samples took */
 };
+
+/* By account; the loader makes room for as many as a run has. */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -67,7 +72,7 @@ static __always_inline u64 asked_bytes(struct pt_regs *ctx, u32 cookie)
 	return size < ALLOC_MAX_BYTES ? size : 0;
 }
 
-static __always_inline void sample_alloc(struct pt_regs *ctx, u64 size)
+static __always_inline void sample_alloc(struct pt_regs *ctx, struct prof_alloc *a, u64 size)
 {
 	struct prof_counters *c = counter(config.alloc_event);
 	struct prof_scratch *s = scratch(config.alloc_context);
@@ -83,17 +88,19 @@ static __always_inline void sample_alloc(struct pt_regs *ctx, u64 size)
 	s->sample.running_ns = 0;
 	take_sample(ctx, (bpf_user_pt_regs_t *)&s->regs, config.alloc_event, config.alloc_context,
 		    c, s, begin);
+	a->walked_ns += bpf_ktime_get_ns() - begin;
 }
 
 static __always_inline int on_alloc(struct pt_regs *ctx)
 {
-	u32 zero = 0, cookie = bpf_get_attach_cookie(ctx);
-	struct prof_alloc *a = bpf_map_lookup_elem(&allocs, &zero);
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	u32 zero = 0, account = cookie >> PROF_ALLOC_ACCOUNT;
+	struct prof_alloc *a = bpf_map_lookup_elem(&allocs, &account), *cpu;
 	struct prof_counters *c;
-	u64 size, me;
+	u64 size;
 
 	if (!a)
-		return 0;
+		return 0; /* never: the loader gives no other numbers */
 	if (cookie & PROF_ALLOC_STEPPED)
 		a->stepped++;
 	else
@@ -111,14 +118,16 @@ static __always_inline int on_alloc(struct pt_regs *ctx)
 	if (config.alloc_alone) {
 		bpf_preempt_disable();
 		a->left = draw_gap(alloc_quantiles);
-		sample_alloc(ctx, size);
+		sample_alloc(ctx, a, size);
 		bpf_preempt_enable();
 		return 0;
 	}
 	a->left = draw_gap(alloc_quantiles);
 	/* Another thread may come between on this CPU and find the scratch taken. */
-	me = bpf_get_current_pid_tgid();
-	if (a->owner) {
+	cpu = bpf_map_lookup_elem(&allocs, &zero);
+	if (!cpu)
+		return 0; /* never */
+	if (cpu->owner) {
 		c = counter(config.alloc_event);
 		if (c) {
 			c->fired++;
@@ -126,9 +135,9 @@ static __always_inline int on_alloc(struct pt_regs *ctx)
 		}
 		return 0;
 	}
-	a->owner = me;
-	sample_alloc(ctx, size);
-	a->owner = 0;
+	cpu->owner = bpf_get_current_pid_tgid();
+	sample_alloc(ctx, a, size);
+	cpu->owner = 0;
 	return 0;
 }
 

@@ -181,6 +181,7 @@ enum prof_alloc_role {
 	PROF_ALLOC_SIZE = 7, /* mask */
 	PROF_ALLOC_NULL_ELSEWHERE = 8,
 	PROF_ALLOC_STEPPED = 16, /* the instruction under the probe is not emulated: a dearer hit */
+	PROF_ALLOC_ACCOUNT = 32, /* shift: the bits from here on are the number of an account */
 };
 
 /* What a thread does, or waits for. The low bits of an off-cpu sample's tag. */

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,10 +39,11 @@ type AllocProbe struct {
 	Size          AllocSize
 	NullElsewhere bool // calls whose first argument is 0 are counted in another function
 	Stepped       bool // the kernel does not emulate the instruction
+	Account       int  // that hits are counted in: below Options.AllocAccounts
 }
 
 func (p AllocProbe) cookie() uint64 {
-	c := uint64(p.Size)
+	c := uint64(p.Size) | uint64(p.Account)<<bpfProfAllocRolePROF_ALLOC_ACCOUNT
 	if p.NullElsewhere {
 		c |= uint64(bpfProfAllocRolePROF_ALLOC_NULL_ELSEWHERE)
 	}
@@ -91,17 +93,19 @@ func configureAlloc(spec *ebpf.CollectionSpec, o Options, p allocPlan) error {
 		delete(spec.Maps, bpfMapAllocs)
 		return nil
 	}
+	spec.Maps[bpfMapAllocs].MaxEntries = uint32(o.allocAccounts())
 	return spec.Variables[bpfVarAllocQuantiles].Set(gapQuantiles(time.Duration(o.Events[p.event].Period)))
 }
 
 // alloc is the running side of the event alloc.
 type alloc struct {
-	event   int
-	mean    float64
-	multi   bool
-	program *ebpf.Program
-	hits    *ebpf.Map
-	carried float64 // what rounding left of earlier weights; of the goroutine of Run
+	event    int
+	mean     float64
+	multi    bool
+	program  *ebpf.Program
+	hits     *ebpf.Map
+	accounts int
+	carried  float64 // what rounding left of earlier weights; of the goroutine of Run
 
 	mu     sync.Mutex // guards links
 	links  map[*allocLink]bool
@@ -111,7 +115,7 @@ type alloc struct {
 func newAlloc(coll *ebpf.Collection, o Options, p allocPlan) *alloc {
 	a := &alloc{
 		event: p.event, mean: float64(o.Events[p.event].Period), multi: p.multi, hits: coll.Maps[bpfMapAllocs],
-		program: coll.Programs[bpfProgAllocProbe], links: map[*allocLink]bool{},
+		program: coll.Programs[bpfProgAllocProbe], links: map[*allocLink]bool{}, accounts: o.allocAccounts(),
 	}
 	if p.multi {
 		a.program = coll.Programs[bpfProgAllocMulti]
@@ -160,6 +164,9 @@ func (s *Sampler) ProbeAllocs(pid int, file string, probes []AllocProbe) (io.Clo
 	a := s.alloc
 	if a == nil {
 		return nil, errors.New("probe allocations: no event alloc")
+	}
+	if i := slices.IndexFunc(probes, func(p AllocProbe) bool { return p.Account < 0 || p.Account >= a.accounts }); i >= 0 {
+		return nil, fmt.Errorf("probe allocations: account %d: there are %d", probes[i].Account, a.accounts)
 	}
 	l := &allocLink{owner: a}
 	exe, err := link.OpenExecutable(file)
@@ -227,22 +234,18 @@ func (h AllocHits) Since(older AllocHits) AllocHits {
 // Total is all of them.
 func (h AllocHits) Total() uint64 { return h.Emulated + h.Stepped }
 
-// AllocHits sums those of all CPUs. Where threads are preempted within a probe, a few may be missing.
-func (s *Sampler) AllocHits() (AllocHits, error) {
+// AllocHits sums those of an account over all CPUs. Where threads are preempted within a probe, a few may be missing.
+func (s *Sampler) AllocHits(account int) (AllocHits, error) {
 	var h AllocHits
 	var perCPU []bpfProfAlloc
-	if err := s.alloc.hits.Lookup(uint32(0), &perCPU); err != nil {
+	if err := s.alloc.hits.Lookup(uint32(account), &perCPU); err != nil {
 		return h, fmt.Errorf("read hits of probes: %w", err)
 	}
 	for i := range perCPU {
 		h.Emulated += perCPU[i].Hits
 		h.Stepped += perCPU[i].Stepped
+		h.Walks += time.Duration(perCPU[i].WalkedNs)
 	}
-	c := Counters{Lost: map[string]uint64{}}
-	if _, err := s.addCounters(&c, s.alloc.event); err != nil {
-		return h, err
-	}
-	h.Walks = c.RunTime
 	return h, nil
 }
 
@@ -255,7 +258,7 @@ const (
 )
 
 // CalibrateAllocs measures the cost of a hit on functions of this program, with the very program that samples. It takes
-// about 0.2 s; what it hits is in AllocHits.
+// about 0.2 s; what it hits is in account 0.
 func (s *Sampler) CalibrateAllocs() (HitCost, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -47,7 +47,7 @@ func TestAllocProbesComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base, err := s.AllocHits()
+	base, err := s.AllocHits(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestAllocProbesComeAndGo(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 		c.Close()
 	}
-	h, err := s.AllocHits()
+	h, err := s.AllocHits(0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,3 +53,6 @@ func (o Options) allocEvent() (int, error) {
 	}
 	return at, nil
 }
+
+// allocAccounts is how many accounts there are.
+func (o Options) allocAccounts() int { return max(o.AllocAccounts, 1) }

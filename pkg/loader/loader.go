@@ -28,6 +28,8 @@ type Options struct {
 	Filter Filter
 	// Namespace is the inode of the profiler's PID namespace, /proc/self/ns/pid. 0 is the initial one.
 	Namespace uint64
+	// AllocAccounts is in how many accounts hits of the event alloc are counted apart; 0 is 1.
+	AllocAccounts int
 	// RingBytes is the size of the ring, a power of two of at least a page. 0: see ringBytes.
 	RingBytes int
 }
