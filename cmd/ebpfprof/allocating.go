@@ -15,7 +15,8 @@ type allocating struct {
 	*agent.Allocations
 	event   int
 	period  int64
-	begin   time.Time
+	begun   bool
+	end     time.Time
 	stopped chan struct{}
 	ended   chan struct{}
 }
@@ -46,7 +47,7 @@ func (r *recording) openAllocs() error {
 	if at < 0 {
 		return nil
 	}
-	a, err := agent.NewAllocations(r.fs, r.sampler, r.allocBudget)
+	a, err := agent.NewAllocations(agent.AllocOptions{FS: r.fs, Kernel: r.sampler, Budget: r.allocBudget})
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (r *recording) startAllocs() error {
 	if r.child != nil && r.targets.Child {
 		started = append(started, r.child.pid())
 	}
-	a.begin = time.Now()
+	a.begun = true
 	err := a.Start(r.targets.PIDs, started...)
 	if err != nil {
 		close(a.ended)
@@ -82,6 +83,7 @@ func (a *allocating) stop() {
 	if a == nil {
 		return
 	}
+	a.end = time.Now()
 	close(a.stopped)
 	<-a.ended
 }
@@ -93,7 +95,7 @@ func (a *allocating) close() {
 	select {
 	case <-a.ended:
 	default: // it failed before stop
-		if !a.begin.IsZero() {
+		if a.begun {
 			a.stop()
 		}
 	}
@@ -111,7 +113,7 @@ func (a *allocating) discount(c *loader.Counters, e loader.Event) {
 	c.Filtered += nested
 }
 
-func (a *allocating) summary(e loader.Event, objects float64) (*agent.AllocSummary, error) {
+func (a *allocating) summary(e loader.Event, objects float64) *agent.AllocSummary {
 	return a.Summary(int64(e.Period), int64(math.Round(objects)))
 }
 
@@ -120,23 +122,13 @@ func (a *allocating) comments() []string {
 	if a == nil {
 		return nil
 	}
-	s, err := a.Summary(a.period, 0)
-	if err != nil {
-		return []string{"alloc: " + err.Error()}
-	}
-	of := time.Since(a.begin).Seconds()
-	return []string{fmt.Sprintf("alloc: probes were in place for %.2f s of %.2f s, in %d windows: values are of that time; "+
-		"%d calls cost the targets about %.3f s; a sample for each %d bytes on average, weighted by 1/(1-exp(-size/%d))",
-		min(s.AttachedSeconds, of), of, s.Windows, s.Hits, s.CostSeconds, a.period, a.period)}
+	return a.Recorded(a.period, a.end)
 }
 
 // silence says why there are no samples.
 func (a *allocating) silence() string {
-	s, err := a.Summary(a.period, 0)
-	switch {
-	case err != nil:
-		return err.Error()
-	case len(s.Allocators) == 0:
+	s := a.Summary(a.period, 0)
+	if len(s.Allocators) == 0 {
 		return "no allocator is known in what the targets run"
 	}
 	return fmt.Sprintf("%d calls of allocators, of too few bytes for the period of %d", s.Hits, a.period)

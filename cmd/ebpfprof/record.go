@@ -97,7 +97,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.StringVar(&f.push, "push", "", "send the profile to Pyroscope at `URL`, or to an OTLP receiver at otlp+URL; then no file is written but those of -o")
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
 	fl.BoolVar(&f.wakers, "wakers", false, "for -e off-cpu: put the stack of who ended each wait on top of it, under [waker: NAME]")
-	fl.Float64Var(&f.allocBudget, "alloc-budget", 1, "what probes of the event alloc may cost the targets, in `PERCENT` of one CPU on average; 0: no limit")
+	fl.Float64Var(&f.allocBudget, "alloc-budget", 1, "what probes of the event alloc may cost the targets on average, in `PERCENT` of the CPU time that they use; 0: no limit")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
 	fl.Int64Var(&f.enable, "heap-enable", 0, "for -e heap: turn memory profiling on in Go programs that have it off, one sample per `BYTES`, and off again at the end")

@@ -35,7 +35,7 @@ type recording struct {
 	heap        *heapWatch  // nil: not asked for
 	ringBytes   int
 	quiet       bool
-	allocBudget float64 // share of one CPU
+	allocBudget float64 // share of the CPU time of the targets
 	wakers      bool    // of the event off-cpu
 	// unwindBudget is the kernel memory for unwind tables, bytes; 0: frame pointers only.
 	unwindBudget int64
@@ -293,9 +293,7 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 			}
 		}
 		if e.IsAlloc() {
-			if s.Alloc, err = r.allocs.summary(e, stacks[i].Objects); err != nil {
-				return &exitError{exitFailed, err}
-			}
+			s.Alloc = r.allocs.summary(e, stacks[i].Objects)
 		}
 		summary.Events[e.Name] = s
 		programs += counters[i].RunTime

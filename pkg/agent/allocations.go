@@ -1,18 +1,14 @@
 package agent
 
 import (
-	"errors"
-	"fmt"
+	"cmp"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/ebpfprof/ebpfprof/pkg/allocator"
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
-	"github.com/ebpfprof/ebpfprof/pkg/probesite"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
@@ -26,107 +22,134 @@ func allocKind(e loader.Event) Kind {
 	}
 }
 
-// An AllocKernel puts probes on allocators: a *loader.Sampler.
+// An AllocKernel puts probes on allocators: a *loader.Sampler. Its methods are safe for concurrent use.
 type AllocKernel interface {
 	ProbeAllocs(pid int, file string, probes []loader.AllocProbe) (io.Closer, error)
-	AllocHits() (loader.AllocHits, error)
+	AllocHits(account int) (loader.AllocHits, error)
 	CalibrateAllocs() (loader.HitCost, error)
 }
 
-// Allocations finds the allocators of processes and of their children, keeps probes on them as long as the budget allows,
-// and tells which samples are an allocator's own calls. Nested may be called while Run runs; the rest belongs to one
-// goroutine.
-type Allocations struct {
-	fs       proc.FS
-	kernel   AllocKernel
-	governor governor
-	base     loader.AllocHits // before the first window
+// AllocOptions says whose allocations are sampled, and what that may cost. The zero value of a field is its default.
+type AllocOptions struct {
+	FS     proc.FS
+	Kernel AllocKernel
+	// Budget is the share of the CPU time of the targets that hits may take on average; 0: no limit.
+	Budget float64
+	// Processes lists the targets that live now; nil: those that Start was given, and what descends from them.
+	Processes func() ([]int, error)
+	// Identify tells whose a process is; nil: one account for all. Else each series has one, with a budget of its own, by the
+	// CPU time of its processes. What rules drop is not probed.
+	Identify Identifier
+	// Wanted chooses services; nil: all.
+	Wanted func(service string) bool
+	// Accounts is how many there may be: loader.Options.AllocAccounts. Default: 1.
+	Accounts int
+	// Keep is how far back Coverage is asked for; 0: never.
+	Keep time.Duration
+}
 
-	mu        sync.Mutex // guards what follows
-	libraries map[proc.FileID]*library
+// Allocations finds the allocators of processes, keeps probes on them as long as the budget allows, and tells which
+// samples are an allocator's own calls. Nested, Comments and Stats may be called from any goroutine; the rest belongs to
+// one.
+type Allocations struct {
+	options   AllocOptions
+	cost      loader.HitCost
 	byInode   map[inode]*library
 	processes map[int]*allocProcess
-	attached  bool
+	begun     time.Time
+	closing   sync.WaitGroup // of probes of processes that have gone
+
+	mu        sync.Mutex // guards what follows
+	accounts  []*allocAccount
+	departed  map[string]profile.Coverage // by service, of accounts that were given to others
+	libraries map[proc.FileID]*library
 	nested    uint64
 	failures  int
 	failure   error // the first
+	stats     AllocStats
 }
 
-// A library is an object file that was looked into.
-type library struct {
-	name   string
-	inode  inode
-	file   *os.File // nil: it allocates nothing
-	probes []loader.AllocProbe
-	found  allocator.Library
+// AllocStats counts processes that live, as of the last look.
+type AllocStats struct {
+	Probed      int // of these, probes are in place when their account allows
+	NoAllocator int // none is known in what they run
+	NoRoom      int // beyond the bounds of processes and accounts
+	Failures    int // probes that could not be put, so far
 }
-
-// An inode names a file as stat(2) does, which is not as mappings do on some file systems.
-type inode struct{ dev, ino uint64 }
 
 type allocProcess struct {
 	startTicks uint64
+	account    *allocAccount // nil: not to be probed, or
+	homeless   bool          // there was no room for another
 	libraries  map[inode]*library
 	probes     map[inode]io.Closer // while attached
+	cpu        time.Duration       // that it had used when it was looked at
+	looks      int
+	next       time.Time // when it is looked at again
 }
 
-// NewAllocations calibrates the cost of a probe, in some 0.2 s. budget is the share of one CPU that the hits may take, on
-// average; 0: no limit.
-func NewAllocations(fs proc.FS, k AllocKernel, budget float64) (*Allocations, error) {
-	cost, err := k.CalibrateAllocs()
+// NewAllocations calibrates the cost of a probe, in some 0.2 s.
+func NewAllocations(o AllocOptions) (*Allocations, error) {
+	cost, err := o.Kernel.CalibrateAllocs()
 	if err != nil {
 		return nil, err
 	}
-	base, err := k.AllocHits()
-	if err != nil {
-		return nil, err
-	}
+	o.Accounts = max(o.Accounts, 1)
 	return &Allocations{
-		fs: fs, kernel: k, governor: governor{budget: budget, cost: cost}, base: base,
+		options: o, cost: cost,
 		libraries: map[proc.FileID]*library{}, byInode: map[inode]*library{}, processes: map[int]*allocProcess{},
+		departed: map[string]profile.Coverage{},
 	}, nil
 }
+
+// HitCost is what a hit was calibrated to cost.
+func (a *Allocations) HitCost() loader.HitCost { return a.cost }
 
 // Start puts probes on the allocators of processes. started are those that have not run yet: their libraries are found
 // before they are mapped.
 //
 // Errors: that no probe at all could be put.
 func (a *Allocations) Start(pids []int, started ...int) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.attached = true
-	for _, pid := range append(pids, started...) {
-		a.add(pid)
+	now := time.Now()
+	a.begun = now
+	for _, pid := range append(slices.Clone(pids), started...) {
+		a.add(pid, now)
 	}
 	for _, pid := range started {
-		for _, e := range a.fs.Needed(pid) {
-			a.enter(pid, a.library(e))
+		p := a.processes[pid]
+		if p == nil {
+			continue
 		}
-		for _, path := range a.fs.Preloads(pid) {
-			a.enter(pid, a.open(path, func() (*os.File, error) { return os.Open(path) }))
+		for _, e := range a.options.FS.Needed(pid) {
+			p.enter(a.library(e))
+		}
+		for _, path := range a.options.FS.Preloads(pid) {
+			p.enter(a.open(path, func() (*os.File, error) { return os.Open(path) }))
 		}
 	}
-	a.governor.begin(time.Now())
-	if a.failure != nil && a.probed() == 0 {
+	probed := 0
+	for _, c := range a.accounts {
+		c.attach(a)
+		<-c.changing
+		c.settle(a, time.Now())
+	}
+	for _, p := range a.processes {
+		probed += len(p.probes)
+	}
+	if probed == 0 {
 		return a.failure
 	}
 	return nil
 }
 
-func (a *Allocations) probed() int {
-	n := 0
-	for _, p := range a.processes {
-		n += len(p.probes)
-	}
-	return n
-}
-
 const (
-	// governInterval is how often hits are read.
-	governInterval = 20 * time.Millisecond
+	// governInterval is how often the hits of busy accounts are read, calmInterval those of others.
+	governInterval, calmInterval = 20 * time.Millisecond, 200 * time.Millisecond
 	// What new processes map is looked for often at first, and then so often that it costs them nothing.
 	searchEarly, searchLate = 50 * time.Millisecond, time.Second
 	earlyTime               = time.Second
+	// relookTime is when a process is looked at again that was seen twice: it may have loaded a library.
+	relookTime = 30 * time.Second
 )
 
 // Run follows the processes and governs the probes until stopped is closed.
@@ -144,200 +167,220 @@ func (a *Allocations) Run(stopped <-chan struct{}) {
 		}
 		now := time.Now()
 		every := searchLate
-		if now.Sub(begin) < earlyTime {
+		if now.Sub(begin) < earlyTime && a.options.Processes == nil {
 			every = searchEarly
 		}
 		if now.Sub(searched) >= every {
 			searched = now
-			a.follow()
+			a.follow(now)
 		}
-		a.govern(now)
+		for _, c := range a.accounts {
+			c.govern(a, now)
+		}
 	}
 }
 
-// follow takes up children, and what processes have mapped since.
-func (a *Allocations) follow() {
+// follow takes up new processes, and what those known have mapped since, and lets go of those that ended.
+func (a *Allocations) follow(now time.Time) {
+	all, err := a.list()
+	if err != nil {
+		return // the next time is soon
+	}
+	for pid, p := range a.processes {
+		if _, lives := slices.BinarySearch(all, pid); !lives {
+			a.drop(pid, p)
+		}
+	}
+	stats := AllocStats{}
+	for _, pid := range all {
+		a.add(pid, now)
+		if a.processes[pid] == nil {
+			stats.NoRoom++
+		}
+	}
+	for _, p := range a.processes {
+		switch {
+		case p.account == nil && p.homeless:
+			stats.NoRoom++
+		case p.account == nil:
+		case len(p.libraries) > 0:
+			stats.Probed++
+		default:
+			stats.NoAllocator++
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var alive []int
-	for pid := range a.processes {
-		if now, err := a.fs.Process(pid); err != nil || now.StartTicks != a.processes[pid].startTicks {
-			a.release(a.processes[pid])
-			delete(a.processes, pid)
-			continue
-		}
-		alive = append(alive, pid)
-	}
-	if len(alive) == 0 {
-		return
-	}
-	all, err := a.fs.Descendants(alive...)
-	if err != nil {
-		return // one of them has gone: the next time is soon
-	}
-	for _, pid := range all {
-		a.add(pid)
-	}
+	a.stats = stats
 }
 
-// maxAllocProcesses bounds the processes that are probed at once.
+// list returns the processes that are to be probed, sorted.
+func (a *Allocations) list() ([]int, error) {
+	if a.options.Processes != nil {
+		return a.options.Processes()
+	}
+	var alive []int
+	for pid, p := range a.processes {
+		if now, err := a.options.FS.Process(pid); err == nil && now.StartTicks == p.startTicks {
+			alive = append(alive, pid)
+		}
+	}
+	if len(alive) == 0 {
+		return nil, nil
+	}
+	return a.options.FS.Descendants(alive...)
+}
+
+// maxAllocProcesses bounds the processes that are looked at.
 const maxAllocProcesses = 1024
 
-// add looks at what a process runs code from. mu is held.
-func (a *Allocations) add(pid int) {
-	if a.processes[pid] == nil {
-		now, err := a.fs.Process(pid)
-		if err != nil || len(a.processes) >= maxAllocProcesses {
-			return
-		}
-		a.processes[pid] = &allocProcess{startTicks: now.StartTicks, libraries: map[inode]*library{}, probes: map[inode]io.Closer{}}
+// add looks at what a process runs code from, if it is new or due.
+func (a *Allocations) add(pid int, now time.Time) {
+	p := a.processes[pid]
+	if p != nil && now.Before(p.next) || p == nil && len(a.processes) >= maxAllocProcesses {
+		return
 	}
-	files, err := a.fs.Executables(pid)
+	info, err := a.options.FS.Process(pid)
 	if err != nil {
 		return // gone: the next look drops it
 	}
+	if p != nil && (p.startTicks != info.StartTicks || a.moved(pid, p, info)) {
+		a.drop(pid, p)
+		p = nil
+	}
+	if p == nil {
+		p = a.newProcess(pid, info, now)
+		a.processes[pid] = p
+	}
+	if p.looks++; a.options.Processes != nil {
+		p.next = now.Add(searchLate)
+		if p.looks > 1 {
+			p.next = now.Add(relookTime)
+		}
+	}
+	if p.account == nil {
+		return
+	}
+	files, err := a.options.FS.Executables(pid)
+	if err != nil {
+		return // gone
+	}
 	for _, e := range files {
-		a.enter(pid, a.library(e))
+		p.enter(a.library(e))
 	}
 }
 
-// enter notes that a process uses a library, and probes it. mu is held.
-func (a *Allocations) enter(pid int, l *library) {
-	p := a.processes[pid]
-	if l == nil || l.file == nil || p == nil || p.libraries[l.inode] != nil {
+func (a *Allocations) newProcess(pid int, info proc.Process, now time.Time) *allocProcess {
+	p := &allocProcess{startTicks: info.StartTicks, libraries: map[inode]*library{}, probes: map[inode]io.Closer{}}
+	s, ok := a.owner(pid, info)
+	if !ok {
+		return p
+	}
+	if p.account = a.account(s, now); p.account == nil {
+		p.homeless = true
+		return p
+	}
+	p.account.processes[pid] = p
+	p.cpu, _ = proc.CPUTime(pid) // 0 of one that has gone
+	return p
+}
+
+// owner is whose a process is; ok is false if it is not to be probed.
+func (a *Allocations) owner(pid int, info proc.Process) (s series, ok bool) {
+	switch {
+	case info.KernelThread:
+		return s, false
+	case a.options.Identify == nil:
+		return s, true
+	}
+	who := a.options.Identify(pid, info.StartTicks)
+	if !who.OK || who.Drop || a.options.Wanted != nil && !a.options.Wanted(who.Service) {
+		return s, false
+	}
+	return series{service: who.Service, labels: who.Labels, key: seriesKey(who.Service, who.Labels)}, true
+}
+
+// moved reports whether a process belongs to another account than when it was first seen: it may have been its parent's
+// copy then, before an exec.
+func (a *Allocations) moved(pid int, p *allocProcess, info proc.Process) bool {
+	if a.options.Identify == nil || p.looks != 1 || p.homeless {
+		return false
+	}
+	s, ok := a.owner(pid, info)
+	return ok != (p.account != nil) || ok && s.key != p.account.series.key
+}
+
+// enter notes that a process uses a library; its account puts the probes.
+func (p *allocProcess) enter(l *library) {
+	if l == nil || l.file == nil || p.account == nil || p.libraries[l.inode] != nil {
 		return
 	}
 	p.libraries[l.inode] = l
-	if a.attached {
-		a.probe(pid, p, l)
-	}
+	p.account.behind = true
 }
 
-func (a *Allocations) probe(pid int, p *allocProcess, l *library) {
-	c, err := a.kernel.ProbeAllocs(pid, fmt.Sprintf("/proc/self/fd/%d", l.file.Fd()), l.probes)
-	switch {
-	case err == nil:
-		p.probes[l.inode] = c
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, loader.ErrStopped): // the process has gone; we go
-	default:
-		a.failures++
-		if a.failure == nil {
-			a.failure = fmt.Errorf("process %d, %s: %w", pid, l.name, err)
+// drop forgets a process. Its probes go in their own time.
+func (a *Allocations) drop(pid int, p *allocProcess) {
+	delete(a.processes, pid)
+	if p.account != nil {
+		delete(p.account.processes, pid)
+	}
+	for _, c := range p.probes {
+		a.closing.Go(func() { c.Close() })
+	}
+	p.probes = nil
+}
+
+// account returns that of a series, or nil if there is no room for another.
+func (a *Allocations) account(s series, now time.Time) *allocAccount {
+	for _, c := range a.accounts {
+		if c.series.key == s.key {
+			return c
 		}
 	}
-}
-
-func (a *Allocations) release(p *allocProcess) {
-	for at, c := range p.probes {
-		c.Close()
-		delete(p.probes, at)
-	}
-}
-
-// maxAllocFiles bounds the files that are remembered: all that code runs from, most without an allocator.
-const maxAllocFiles = 16 << 10
-
-// library looks into a file once. mu is held.
-func (a *Allocations) library(e proc.Executable) *library {
-	l, known := a.libraries[e.ID]
-	if known || len(a.libraries) >= maxAllocFiles {
-		return l
-	}
-	l = a.open(e.Hint.Path, func() (*os.File, error) {
-		f, _, err := a.fs.OpenObject(e.ID, e.Hint)
-		return f, err
-	})
-	a.libraries[e.ID] = l
-	return l
-}
-
-// open finds the allocator in a file. mu is held.
-func (a *Allocations) open(name string, open func() (*os.File, error)) *library {
-	f, err := open()
-	if err != nil {
-		return nil
-	}
-	var st unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		f.Close()
-		return nil
-	}
-	l := &library{name: name, inode: inode{st.Dev, st.Ino}}
-	if known := a.byInode[l.inode]; known != nil {
-		f.Close()
-		return known
-	}
-	a.byInode[l.inode] = l
-	if l.found, err = allocator.Find(f, true); err == nil {
-		l.probes = allocProbes(l.found)
-	}
-	if len(l.probes) == 0 {
-		f.Close()
-		return l
-	}
-	l.file = f
-	return l
-}
-
-// allocProbes are the probes on what allocates.
-func allocProbes(l allocator.Library) (probes []loader.AllocProbe) {
-	for _, f := range l.Functions {
-		if f.Size == allocator.NoSize {
-			continue
+	number := len(a.accounts)
+	if number >= a.options.Accounts {
+		number = slices.IndexFunc(a.accounts, (*allocAccount).idle)
+		if number < 0 {
+			return nil
 		}
-		probes = append(probes, loader.AllocProbe{
-			Offset: f.Entry + uint64(f.Site.Offset), Size: allocSize(f.Size), NullElsewhere: f.NullElsewhere,
-			Stepped: f.Site.Class == probesite.Stepped,
-		})
 	}
-	return probes
-}
-
-func allocSize(s allocator.Size) loader.AllocSize {
-	switch s {
-	case allocator.Arg0:
-		return loader.AllocArg0
-	case allocator.Arg1:
-		return loader.AllocArg1
-	case allocator.Arg2:
-		return loader.AllocArg2
-	case allocator.Arg0Arg1:
-		return loader.AllocArg0Arg1
-	case allocator.Arg1Arg2:
-		return loader.AllocArg1Arg2
-	}
-	return loader.AllocNone
-}
-
-// Nested reports whether a sample is of a call from within an allocator, such as that of malloc in musl's calloc: the
-// outer call is sampled by itself. What is left out so is counted.
-func (a *Allocations) Nested(s *loader.Sample) bool {
-	if len(s.User) == 0 {
-		return false
-	}
-	caller := s.User[0]
-	for i := range s.VMAs {
-		v := &s.VMAs[i]
-		if caller < v.Start || caller >= v.End || v.Kind != loader.VMAFile {
-			continue
-		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		l := a.libraries[proc.FileID(v.File)]
-		if l == nil || l.file == nil || !l.found.Within(caller-v.Start+v.Offset) {
-			return false
-		}
-		a.nested++
-		return true
-	}
-	return false
-}
-
-// NestedSamples is how many samples Nested has left out.
-func (a *Allocations) NestedSamples() uint64 {
+	c := newAllocAccount(a, number, s, now)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.nested
+	if number == len(a.accounts) {
+		a.accounts = append(a.accounts, c)
+		return c
+	}
+	old := a.accounts[number]
+	a.departed[old.series.service] = a.departed[old.series.service].Add(old.news())
+	a.accounts[number] = c
+	return c
+}
+
+// Stats counts the processes that are looked at.
+func (a *Allocations) Stats() AllocStats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.stats
+	s.Failures = a.failures
+	return s
+}
+
+// fail notes that a probe could not be put.
+func (a *Allocations) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failures++
+	a.failure = cmp.Or(a.failure, err)
+}
+
+// end takes all probes away.
+func (a *Allocations) end() {
+	for _, c := range a.accounts {
+		c.finish(a)
+	}
+	a.closing.Wait()
 }
 
 // Close lets go of the files. Run must have returned.

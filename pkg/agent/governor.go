@@ -9,7 +9,7 @@ import (
 // A governor keeps what probes cost within a budget: it lets them stay while the account of what they may cost is in
 // credit, and takes them away until it has grown again.
 type governor struct {
-	budget float64 // of one CPU; 0: no limit
+	budget float64 // of the CPU time that the targets use; 0: no limit
 	cost   loader.HitCost
 
 	credit  time.Duration
@@ -25,12 +25,14 @@ const (
 	windowCost = 50 * time.Millisecond
 	// maxCredit is what may be saved up.
 	maxCredit = 2 * windowCost
+	// leastUse is what targets count as using at least, as a share of one CPU: those that sleep for long could not be seen
+	// when they wake, else.
+	leastUse = 0.1
 )
 
-// begin opens the account, and the first window.
+// begin opens the account.
 func (g *governor) begin(now time.Time) {
 	g.credit, g.last = windowCost, now
-	g.open(now)
 }
 
 func (g *governor) open(now time.Time) {
@@ -50,11 +52,12 @@ func (g *governor) estimate(h loader.AllocHits) time.Duration {
 	return time.Duration(h.Emulated)*g.cost.Emulated + time.Duration(h.Stepped)*g.cost.Stepped + h.Walks
 }
 
-// decide is given all hits so far, and tells whether probes may be in place from now on.
-func (g *governor) decide(now time.Time, h loader.AllocHits) bool {
+// decide is given the CPU time that the targets have used since it was asked last, and all hits so far. It tells whether
+// probes may be in place from now on.
+func (g *governor) decide(now time.Time, used time.Duration, h loader.AllocHits) bool {
 	spent := g.estimate(h)
-	earned := time.Duration(g.budget * float64(now.Sub(g.last)))
-	g.credit = min(g.credit+earned, maxCredit) - (spent - g.spent)
+	used = max(used, time.Duration(leastUse*float64(now.Sub(g.last))))
+	g.credit = min(g.credit+time.Duration(g.budget*float64(used)), maxCredit) - (spent - g.spent)
 	g.spent, g.last = spent, now
 	if g.budget == 0 {
 		return true

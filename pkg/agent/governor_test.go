@@ -12,6 +12,7 @@ func simulate(g *governor, calls float64, length, detach time.Duration) (cost, a
 	begin := time.Unix(1000, 0)
 	now, h, on := begin, loader.AllocHits{}, true
 	g.begin(now)
+	g.open(now)
 	hit := func(d time.Duration) {
 		// A call takes 1/calls, and with a probe the cost of a hit more.
 		h.Emulated += uint64(d.Seconds() / (1/calls + g.cost.Emulated.Seconds()))
@@ -21,7 +22,7 @@ func simulate(g *governor, calls float64, length, detach time.Duration) (cost, a
 		if on {
 			hit(governInterval)
 		}
-		allowed := g.decide(now, h)
+		allowed := g.decide(now, governInterval, h)
 		switch {
 		case on && !allowed:
 			hit(detach)
