@@ -21,6 +21,7 @@ type Config struct {
 	ExternalURL    string            `yaml:"external_url"`
 	Log            Log               `yaml:"log"`
 	Sampling       Sampling          `yaml:"sampling"`
+	Memory         Memory            `yaml:"memory"`
 	Counters       Counters          `yaml:"counters"`
 	Memory         Memory            `yaml:"memory"`
 	Store          Store             `yaml:"store"`
@@ -45,6 +46,13 @@ type Sampling struct {
 	UnwindBudget Size     `yaml:"unwind_budget"` // kernel memory; 0: frame pointers only
 	UnwindCache  string   `yaml:"unwind_cache"`  // "": keep none
 	Ring         Size     `yaml:"ring"`          // 0: by rate and number of CPUs
+}
+
+// Memory says how the event alloc samples.
+type Memory struct {
+	AllocBudget   Percent  `yaml:"alloc_budget"` // of the CPU time of the targets; 0: no limit
+	AllocPeriod   Size     `yaml:"alloc_period"`
+	AllocServices []string `yaml:"alloc_services"` // regular expressions; empty: all
 }
 
 // Counters says which perf events are counted by service.
@@ -136,6 +144,7 @@ func Default() Config {
 			Frequency: 99, Events: []string{"cpu", "page-faults:100"}, Window: Duration(10 * time.Second),
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
+		Memory: Memory{AllocBudget: 1, AllocPeriod: 512 << 10},
 		Counters: Counters{Enabled: true, Events: []string{
 			"cycles", "instructions", "cache-references", "cache-misses",
 		}},

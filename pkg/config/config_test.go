@@ -145,6 +145,9 @@ func TestParseMistakes(t *testing.T) {
 			[]string{"https://HOST", "name of a label", "service_name", "key"}},
 		{"push:\n  otlp:\n    proxy_url: 'http://[x'\n", []string{"3 push.otlp.proxy_url"}, []string{"no URL"}},
 		{"push:\n  otlp:\n    tls_config: {min_version: SSL3}\n", []string{"3 push.otlp.tls_config.min_version"}, []string{"unknown TLS version"}},
+		{"memory: {alloc_budget: 200, alloc_period: 1KiB, alloc_services: ['(']}\n",
+			[]string{"1 memory.alloc_budget", "1 memory.alloc_period", "1 memory.alloc_services[0]"},
+			[]string{"no percentage", "4KiB", "missing closing"}},
 		{"max_services: 0\n", []string{"1 max_services"}, []string{"want 1 to"}},
 	} {
 		places, text := mistakes(t, tt.file)

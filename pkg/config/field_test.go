@@ -18,6 +18,7 @@ func filled() map[string]string {
 		"sampling.unwind_cache": "", "sampling.ring": "1MiB",
 		"counters.enabled": "false", "counters.events": "[minor-faults]", "memory.go_heap": "false", "store.enabled": "false", "store.dir": "/s",
 		"store.retention_age": "1h", "store.retention_size": "2GiB", "max_services": "7", "push.self_profile": "true",
+		"memory.alloc_budget": "2.5%", "memory.alloc_period": "64KiB", "memory.alloc_services": "[a, b]",
 		"services":        `[{match: {comm: a}, name: b, sample: "off"}]`,
 		"relabel_configs": "[{source_labels: [a], separator: ;, regex: b, target_label: c, replacement: $1, action: replace}]",
 	}

@@ -11,6 +11,7 @@ const EnvPrefix = "EBPFPROF_"
 // Fields is the table of all keys, in the order of the documentation. The caller owns it.
 func Fields() []Field {
 	rows := slices.Concat(serverFields(), samplingFields(), counterFields(), memoryFields(), storeFields(),
+	rows := slices.Concat(serverFields(), samplingFields(), memoryFields(), counterFields(), storeFields(),
 		pushFields("pyroscope", "Pyroscope"), pushFields("otlp", "OTLP receiver"),
 		[]Field{{Key: "push.self_profile", Flag: "self-profile", Restart: true,
 			Doc: "send the daemon's own CPU and memory profiles there too, as the service ebpfprof"}}, serviceFields())
@@ -63,6 +64,17 @@ func samplingFields() []Field {
 			Doc: "where unwind tables are kept over restarts; empty: nowhere"},
 		{Key: "sampling.ring", Flag: "ring-bytes", Arg: "SIZE", Restart: true,
 			Doc: "size of the ring between kernel and agent, a power of two; 0: by frequency and number of CPUs"},
+	}
+}
+
+func memoryFields() []Field {
+	return []Field{
+		{Key: "memory.alloc_budget", Flag: "alloc-budget", Arg: "PERCENT", Restart: true,
+			Doc: "what the probes of the event alloc may cost each service on average, of the CPU time that it uses; probes are taken away meanwhile; 0: no limit"},
+		{Key: "memory.alloc_period", Flag: "alloc-period", Arg: "SIZE", Restart: true,
+			Doc: "for how many allocated bytes the event alloc takes one sample, on average, unless it says so itself (alloc:BYTES)"},
+		{Key: "memory.alloc_services", Flag: "alloc-services", Arg: "REGEX,...", Restart: true,
+			Doc: "services whose processes the event alloc probes, each an expression that matches anywhere in a name; empty: all targets"},
 	}
 }
 

@@ -129,3 +129,21 @@ func (f Fraction) MarshalYAML() (any, error) {
 	}
 	return float64(f), nil
 }
+
+// A Percent is from 0 to 100, written "1%" or "1".
+type Percent float64
+
+// UnmarshalText takes a number from 0 to 100, with or without the sign.
+func (p *Percent) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(string(text), "%")), 64)
+	if err != nil || !(n >= 0 && n <= 100) {
+		return fmt.Errorf("%q is no percentage: write a number from 0 to 100, such as 1%%", text)
+	}
+	*p = Percent(n)
+	return nil
+}
+
+// MarshalText writes the sign.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+func (p Percent) String() string { return strconv.FormatFloat(float64(p), 'g', -1, 64) + "%" }

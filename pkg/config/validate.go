@@ -25,8 +25,11 @@ const (
 	minRing      = 64 << 10 // the largest page size
 	maxRing      = 1 << 30
 	maxServices  = 100_000
-	maxRules     = 10_000
-	maxLabel     = 2048 // bytes of a label's value that Pyroscope takes
+	// Of the kernel side: below a page nearly all allocations would be sampled.
+	minAllocPeriod = 4 << 10
+	maxAllocPeriod = 1 << 38
+	maxRules       = 10_000
+	maxLabel       = 2048 // bytes of a label's value that Pyroscope takes
 )
 
 // Validate checks values against their limits and each other. The error is of type Problems. As Prometheus does with
@@ -35,6 +38,7 @@ func (c *Config) Validate() error {
 	var p Problems
 	c.validateServer(&p)
 	c.Sampling.validate(&p)
+	c.Memory.validate(&p)
 	c.Counters.validate(&p)
 	c.Store.validate(&p)
 	c.Push.Pyroscope.validate(&p, "push.pyroscope")
@@ -110,6 +114,15 @@ func (s Sampling) validate(p *Problems) {
 		}
 	}
 	validateRegexp(p, "sampling.targets.comm", t.Comm)
+}
+
+func (m Memory) validate(p *Problems) {
+	if m.AllocPeriod < minAllocPeriod || m.AllocPeriod > maxAllocPeriod {
+		p.add(0, "memory.alloc_period", "%s: want %s to %s", m.AllocPeriod, Size(minAllocPeriod), Size(maxAllocPeriod))
+	}
+	for i, e := range m.AllocServices {
+		validateRegexp(p, fmt.Sprintf("memory.alloc_services[%d]", i), e)
+	}
 }
 
 // counterEvents are the events that have a metric.
