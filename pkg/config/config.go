@@ -23,7 +23,6 @@ type Config struct {
 	Sampling       Sampling          `yaml:"sampling"`
 	Memory         Memory            `yaml:"memory"`
 	Counters       Counters          `yaml:"counters"`
-	Memory         Memory            `yaml:"memory"`
 	Store          Store             `yaml:"store"`
 	Push           Push              `yaml:"push"`
 	MaxServices    int               `yaml:"max_services"`
@@ -48,8 +47,9 @@ type Sampling struct {
 	Ring         Size     `yaml:"ring"`          // 0: by rate and number of CPUs
 }
 
-// Memory says how the event alloc samples.
+// Memory says what is read of processes' memory once a window, beside how much they have, and how the event alloc samples.
 type Memory struct {
+	GoHeap        bool     `yaml:"go_heap"`
 	AllocBudget   Percent  `yaml:"alloc_budget"` // of the CPU time of the targets; 0: no limit
 	AllocPeriod   Size     `yaml:"alloc_period"`
 	AllocServices []string `yaml:"alloc_services"` // regular expressions; empty: all
@@ -59,11 +59,6 @@ type Memory struct {
 type Counters struct {
 	Enabled bool     `yaml:"enabled"`
 	Events  []string `yaml:"events"`
-}
-
-// Memory says what is read of processes' memory once a window, beside how much they have.
-type Memory struct {
-	GoHeap bool `yaml:"go_heap"`
 }
 
 // Targets says which processes are profiled. At most one field is set; the zero value is all of them.
@@ -144,11 +139,10 @@ func Default() Config {
 			Frequency: 99, Events: []string{"cpu", "page-faults:100"}, Window: Duration(10 * time.Second),
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
-		Memory: Memory{AllocBudget: 1, AllocPeriod: 512 << 10},
+		Memory: Memory{GoHeap: true, AllocBudget: 1, AllocPeriod: 512 << 10},
 		Counters: Counters{Enabled: true, Events: []string{
 			"cycles", "instructions", "cache-references", "cache-misses",
 		}},
-		Memory: Memory{GoHeap: true},
 		Store: Store{
 			Enabled: true, Dir: "/var/lib/ebpfprof",
 			RetentionAge: Duration(7 * 24 * time.Hour), RetentionSize: 1024 * mib,

@@ -11,7 +11,6 @@ const EnvPrefix = "EBPFPROF_"
 // Fields is the table of all keys, in the order of the documentation. The caller owns it.
 func Fields() []Field {
 	rows := slices.Concat(serverFields(), samplingFields(), counterFields(), memoryFields(), storeFields(),
-	rows := slices.Concat(serverFields(), samplingFields(), memoryFields(), counterFields(), storeFields(),
 		pushFields("pyroscope", "Pyroscope"), pushFields("otlp", "OTLP receiver"),
 		[]Field{{Key: "push.self_profile", Flag: "self-profile", Restart: true,
 			Doc: "send the daemon's own CPU and memory profiles there too, as the service ebpfprof"}}, serviceFields())
@@ -69,6 +68,8 @@ func samplingFields() []Field {
 
 func memoryFields() []Field {
 	return []Field{
+		{Key: "memory.go_heap", Flag: "go-heap", Restart: true,
+			Doc: "read the heap profiles of Go programs once a window, from outside, for the history; it costs about 1 ms for each 1,000 stacks"},
 		{Key: "memory.alloc_budget", Flag: "alloc-budget", Arg: "PERCENT", Restart: true,
 			Doc: "what the probes of the event alloc may cost each service on average, of the CPU time that it uses; probes are taken away meanwhile; 0: no limit"},
 		{Key: "memory.alloc_period", Flag: "alloc-period", Arg: "SIZE", Restart: true,
@@ -84,13 +85,6 @@ func counterFields() []Field {
 			Doc: "count perf events by service at context switches, for /metrics; events that the machine cannot count are left out, and cost nothing"},
 		{Key: "counters.events", Flag: "counter-events", Arg: "EVENT,...", Restart: true,
 			Doc: "the events, by perf's names; each costs time at every switch; also to be had: branches, branch-misses, L1-dcache-loads, L1-dcache-load-misses, the same of L1-icache and LLC, minor-faults, major-faults, context-switches, cpu-migrations"},
-	}
-}
-
-func memoryFields() []Field {
-	return []Field{
-		{Key: "memory.go_heap", Flag: "go-heap", Restart: true,
-			Doc: "read the heap profiles of Go programs once a window, from outside, for the history; it costs about 1 ms for each 1,000 stacks"},
 	}
 }
 

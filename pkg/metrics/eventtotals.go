@@ -16,6 +16,16 @@ type EventTotals struct {
 	latest map[string]map[string]float64 // the same of the last window
 }
 
+// What is counted of allocations, beside perf events. AllocSeconds is the time in which AllocProbedSeconds were probed.
+const (
+	AllocBytes         = "alloc-bytes"
+	AllocObjects       = "alloc-objects"
+	AllocProbedSeconds = "alloc-probed-seconds"
+	AllocSeconds       = "alloc-seconds"
+	AllocHits          = "alloc-hits"
+	AllocCostSeconds   = "alloc-cost-seconds"
+)
+
 // Add enters a window of all services: for each, what it counted by the name of the event. A service that is not in it
 // counted nothing.
 func (t *EventTotals) Add(now time.Time, window map[string]map[string]float64) {
@@ -67,6 +77,8 @@ func (t *EventTotals) AddTo(s *Snapshot, level string) {
 		{"LLC-loads", LLCLoadsTotal, nil}, {"LLC-load-misses", LLCLoadMissesTotal, nil},
 		{"minor-faults", PageFaultsTotal, []string{"minor"}}, {"major-faults", PageFaultsTotal, []string{"major"}},
 		{"context-switches", ContextSwitchesTotal, nil}, {"cpu-migrations", CPUMigrationsTotal, nil},
+		{AllocBytes, AllocBytesTotal, nil}, {AllocObjects, AllocObjectsTotal, nil},
+		{AllocProbedSeconds, AllocProbedSecondsTotal, nil}, {AllocHits, AllocHitsTotal, nil}, {AllocCostSeconds, AllocCostSecondsTotal, nil},
 	}
 	for service, counts := range t.sums {
 		for _, row := range rows {
@@ -85,6 +97,7 @@ func (t *EventTotals) AddTo(s *Snapshot, level string) {
 			{CacheMissRatio, "cache-misses", "cache-references", 1, []string{level}},
 			{CacheMissesPerKiloInstruction, "cache-misses", "instructions", 1000, []string{level}},
 			{InstructionsPerCycle, "instructions", "cycles", 1, nil},
+			{AllocDutyRatio, AllocProbedSeconds, AllocSeconds, 1, nil},
 		} {
 			a, ok := counts[r.a]
 			if b := counts[r.b]; ok && b > 0 {

@@ -51,6 +51,14 @@ const (
 	MemoryUsageBytes
 	HeapSizeBytes
 	HeapPeakBytes
+	AllocBytesTotal
+	AllocObjectsTotal
+	AllocProbedSecondsTotal
+	AllocHitsTotal
+	AllocCostSecondsTotal
+	AllocDutyRatio
+	AllocHitSeconds
+	AllocProcesses
 
 	OverheadCPUSecondsTotal
 	MemoryBytes
@@ -171,6 +179,21 @@ var table = [count]Metric{
 		counter, []string{"service", "state"}},
 	RunqueueLatencySeconds: {"ebpfprof_runqueue_latency_seconds", "Waits of a service's threads for a CPU, after a wake-up or when another thread took it.",
 		histogram, []string{"service"}},
+	AllocBytesTotal: {"ebpfprof_alloc_bytes_total", "Bytes asked of allocators while probes were in place, estimated from samples; divide by ebpfprof_alloc_probed_seconds_total for a rate. Absent where nothing was probed; service as in ebpfprof_profile_samples_total.",
+		counter, []string{"service"}},
+	AllocObjectsTotal: {"ebpfprof_alloc_objects_total", "Allocations while probes were in place, estimated as ebpfprof_alloc_bytes_total is.",
+		counter, []string{"service"}},
+	AllocProbedSecondsTotal: {"ebpfprof_alloc_probed_seconds_total", "Time for which probes were in place on the allocators of a service.",
+		counter, []string{"service"}},
+	AllocHitsTotal: {"ebpfprof_alloc_hits_total", "Calls of allocators that ran into a probe.", counter, []string{"service"}},
+	AllocCostSecondsTotal: {"ebpfprof_alloc_cost_seconds_total", "CPU time that probes have cost a service, by their hits and the calibrated cost of one.",
+		counter, []string{"service"}},
+	AllocDutyRatio: {"ebpfprof_alloc_duty_ratio", "Part of the last window for which probes were in place on the allocators of a service.",
+		gauge, []string{"service"}},
+	AllocHitSeconds: {"ebpfprof_alloc_hit_seconds", "Cost of one hit of a probe as calibrated at the start, by whether the kernel emulates the instruction under it.",
+		gauge, []string{"class"}},
+	AllocProcesses: {"ebpfprof_alloc_processes", "Targets by whether their allocations can be sampled: probed (while the budget allows), no_allocator (none is known in what they run), no_room (more than there is room for).",
+		gauge, []string{"state"}},
 
 	MemoryUsageBytes: {"memory_usage_bytes", "Resident memory of a service's processes (RSS), read once a window: pages that several processes share count for each; service as in ebpfprof_profile_samples_total.",
 		gauge, []string{"service"}},
