@@ -378,6 +378,11 @@ func (a *Allocations) fail(err error) {
 // end takes all probes away.
 func (a *Allocations) end() {
 	for _, c := range a.accounts {
+		if c.attached && c.changing == nil {
+			c.detach() // all at once
+		}
+	}
+	for _, c := range a.accounts {
 		c.finish(a)
 	}
 	a.closing.Wait()

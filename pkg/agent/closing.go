@@ -41,13 +41,25 @@ type kindBuild struct {
 	kind   Kind
 	series map[string]*seriesBuild
 	stacks Stacks
+	values []int64 // of one sample, reused
+}
+
+// comments say what the kind has to say of a series in a window.
+func (k *kindBuild) comments(w *window, s series) []string {
+	if k.kind.Comments == nil {
+		return nil
+	}
+	return k.kind.Comments(profile.Series{Kind: k.kind.Name(), Service: s.service, Labels: s.labels}, w.wall, w.until)
 }
 
 // intervals names what a window counted, and builds the profile of each series of each kind.
 func (c *Collector) intervals(w *window) []*profile.Interval {
 	builds := make([]kindBuild, len(c.kinds))
 	for i, k := range c.kinds {
-		builds[i] = kindBuild{kind: k, series: map[string]*seriesBuild{}, stacks: Stacks{Guessed: w.guessed[i]}}
+		builds[i] = kindBuild{
+			kind: k, series: map[string]*seriesBuild{}, stacks: Stacks{Guessed: w.guessed[i]},
+			values: make([]int64, 1+len(k.types())),
+		}
 	}
 	begin := time.Now()
 	c.namer.mu.Lock()
@@ -118,7 +130,7 @@ func (k *kindBuild) add(w *window, p *part, keys []sampleKey) {
 		if b == nil {
 			if b = k.series[v.series[at].key]; b == nil {
 				b = &seriesBuild{series: v.series[at]}
-				b.builder = profile.NewBuilder(builderOptions([]Kind{k.kind}, w.wall, w.until.Sub(w.wall), nil))
+				b.builder = profile.NewBuilder(builderOptions([]Kind{k.kind}, w.wall, w.until.Sub(w.wall), k.comments(w, b.series)))
 				b.locator.b = b.builder
 				k.series[b.key] = b
 			}
@@ -130,7 +142,9 @@ func (k *kindBuild) add(w *window, p *part, keys []sampleKey) {
 		k.stacks.add(st, count.samples)
 		value := k.kind.value(count)
 		k.stacks.Value += value
-		b.locator.enter(v, key, k.kind, st, b.service, int64(count.events), value)
+		k.values[0] = int64(count.events)
+		k.kind.values(count, k.values[1:])
+		b.locator.enter(v, key, k.kind, st, b.service, k.values...)
 		b.samples += count.samples
 		b.value += value
 	}

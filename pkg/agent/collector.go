@@ -197,10 +197,10 @@ func (c *Collector) Sample(s *loader.Sample) {
 		n.dropped++
 		return
 	}
-	events, weight := uint64(1), s.Weight
+	worth := count{samples: 1, events: 1, weight: s.Weight, objects: s.Objects}
 	if p.thin != nil {
 		var kept bool
-		if events, weight, kept = p.thin.take(s.Event, s.Weight); !kept {
+		if worth, kept = p.thin.take(s.Event, s.Weight, s.Objects); !kept {
 			n.thinned++
 			return
 		}
@@ -210,9 +210,9 @@ func (c *Collector) Sample(s *loader.Sample) {
 		w.guessed[s.Event]++
 	}
 	key := sampleKey{stack: c.gen.stacks.add(s, c.objects), process: id, tid: int32(s.TID), comm: comm, kindTag: kindTagOf(s)}
-	w.part(c.gen).add(key, events, weight)
+	w.part(c.gen).add(key, worth)
 	if live := c.live[s.Event]; live.wanted() {
-		live.add(s.Time, key, events, weight)
+		live.add(s.Time, key, worth.events, worth.weight)
 	}
 }
 

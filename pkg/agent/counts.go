@@ -29,6 +29,10 @@ type count struct {
 	waited  uint64  // Sample.Waited
 }
 
+func (c count) plus(o count) count {
+	return count{c.samples + o.samples, c.events + o.events, c.weight + o.weight, c.objects + o.objects}
+}
+
 // builderOptions are those of a profile of some kinds. What is shown of it first is the first kind.
 func builderOptions(kinds []Kind, start time.Time, duration time.Duration, comments []string) profile.BuilderOptions {
 	types := []profile.ValueType{{Type: "samples", Unit: "count"}}

@@ -21,7 +21,7 @@ type Kind struct {
 	Period int64
 	// PeriodType is what Period counts, if not Type.
 	PeriodType profile.ValueType
-	// Objects is what a sample is worth besides, Sample.Objects; the zero value: nothing. The Recorder keeps it.
+	// Objects is what a sample is worth besides, Sample.Objects; the zero value: nothing.
 	Objects profile.ValueType
 	// Frequency is that of a clock in Hz: a sample is worth 1 s / Frequency, and Type's unit is the nanosecond. Otherwise it
 	// is 0, and a sample is worth its weight.
@@ -29,6 +29,9 @@ type Kind struct {
 	// Labels returns what a sample's tag and the functions of its stack, leaf first, say of it; nil: nothing. It is called
 	// on several goroutines, for each distinct sample of a window.
 	Labels func(tag uint16, functions iter.Seq[string]) profile.Extra
+	// Comments are those of a Collector's profile of a series between two moments; nil: none. It is called on the goroutine
+	// that names.
+	Comments func(s profile.Series, from, to time.Time) []string
 }
 
 // KindOf is the kind of a perf event.

@@ -105,8 +105,8 @@ func TestThinningByKind(t *testing.T) {
 	var sums [2]uint64
 	for i := range 101 {
 		kind := i % 2
-		if _, weight, kept := n.take(kind, uint64(1+99*kind)); kept {
-			sums[kind] += weight
+		if sum, kept := n.take(kind, uint64(1+99*kind), 0); kept {
+			sums[kind] += sum.weight
 		}
 	}
 	if sums != [2]uint64{50, 5000} {

@@ -11,22 +11,24 @@ type thinning struct {
 
 // thinned is what waits for the next sample of a kind.
 type thinned struct {
-	owed   float64 // of a sample, in [0, 1)
-	events uint64  // left out since the last that was kept
-	weight uint64
+	owed    float64 // of a sample, in [0, 1)
+	events  uint64  // left out since the last that was kept
+	weight  uint64
+	objects float64
 }
 
-// take decides on a sample of some weight. If it is kept, it stands for that many events of that weight together.
-func (n *thinning) take(kind int, weight uint64) (events, total uint64, kept bool) {
+// take decides on a sample. If it is kept, it is worth what it returns: all since the last that was kept.
+func (n *thinning) take(kind int, weight uint64, objects float64) (sum count, kept bool) {
 	t := &n.kinds[kind]
 	t.events++
 	t.weight += weight
+	t.objects += objects
 	t.owed += n.fraction
 	if t.owed < 1 {
-		return 0, 0, false
+		return count{}, false
 	}
 	t.owed--
-	events, total = t.events, t.weight
-	t.events, t.weight = 0, 0
-	return events, total, true
+	sum = count{samples: 1, events: t.events, weight: t.weight, objects: t.objects}
+	t.events, t.weight, t.objects = 0, 0, 0
+	return sum, true
 }

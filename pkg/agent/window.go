@@ -31,11 +31,7 @@ func (w *window) join(next *window) {
 	for _, p := range next.parts {
 		to := w.part(p.gen)
 		for k, c := range p.counts {
-			sum := to.counts[k]
-			sum.samples += c.samples
-			sum.events += c.events
-			sum.weight += c.weight
-			to.counts[k] = sum
+			to.counts[k] = to.counts[k].plus(c)
 		}
 	}
 	for kind, n := range next.guessed {
@@ -56,14 +52,11 @@ func (w *window) keys() int {
 const maxKeys = 256 << 10
 
 // add counts one sample.
-func (p *part) add(key sampleKey, events, weight uint64) {
+func (p *part) add(key sampleKey, worth count) {
 	c, known := p.counts[key]
 	if !known && len(p.counts) >= maxKeys {
 		key.tid = 0
 		c = p.counts[key]
 	}
-	c.samples++
-	c.events += events
-	c.weight += weight
-	p.counts[key] = c
+	p.counts[key] = c.plus(worth)
 }
