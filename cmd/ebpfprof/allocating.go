@@ -26,19 +26,21 @@ func (r *recording) handler() loader.Handler {
 	if r.allocs == nil {
 		return r.recorder
 	}
-	return allocHandler{r.recorder, r.allocs}
+	return outerCalls{r.recorder, r.allocs.Allocations, r.allocs.event}
 }
 
-type allocHandler struct {
-	*agent.Recorder
-	allocs *allocating
+// outerCalls leaves out samples of the event alloc that are of an allocator's own calls.
+type outerCalls struct {
+	loader.Handler
+	allocs *agent.Allocations
+	event  int
 }
 
-func (h allocHandler) Sample(s *loader.Sample) {
-	if s.Event == h.allocs.event && h.allocs.Nested(s) {
+func (h outerCalls) Sample(s *loader.Sample) {
+	if s.Event == h.event && h.allocs.Nested(s) {
 		return
 	}
-	h.Recorder.Sample(s)
+	h.Handler.Sample(s)
 }
 
 // openAllocs prepares for the event alloc, if it is asked for.

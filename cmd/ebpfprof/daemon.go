@@ -41,6 +41,7 @@ type daemon struct {
 	sampler   *loader.Sampler
 	collector *agent.Collector
 	counters  *counters // nil: not wanted
+	allocs    *allocations
 	waits     waits
 	heapFiles *goheap.Cache
 	memory    *memory
@@ -51,6 +52,7 @@ type daemon struct {
 
 	services *serviceIdentifier
 	ready    atomic.Bool
+	sampling chan struct{} // closed when events fire
 
 	reloading sync.Mutex // held while the configuration is read anew
 	mu        sync.Mutex // guards what follows
@@ -61,7 +63,7 @@ type daemon struct {
 // openDaemon makes all parts, and takes the address first: a second daemon fails before it does anything.
 func openDaemon(c config.Config, load func() (config.Config, error)) (*daemon, error) {
 	d := &daemon{
-		started: time.Now(), load: load, config: c, heapFiles: &goheap.Cache{},
+		started: time.Now(), load: load, config: c, heapFiles: &goheap.Cache{}, sampling: make(chan struct{}),
 		reloaded: server.ConfigStatus{Successful: true, LastSuccess: time.Now()},
 	}
 	d.log, d.level = newLogger(c.Log)
@@ -119,7 +121,7 @@ func (d *daemon) open(c config.Config) (err error) {
 // openSampler loads the programs and enters the targets. Nothing fires before run.
 func (d *daemon) openSampler(all config.Config) error {
 	c := all.Sampling
-	events, refused, err := chooseEvents(c)
+	events, refused, err := chooseEvents(c, uint64(all.Memory.AllocPeriod))
 	if err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (d *daemon) openSampler(all config.Config) error {
 	d.waits.services = agent.NewServiceWaits(d.services.identity)
 	var lacking []server.KindStatus
 	d.sampler, events, lacking, err = openEvents(loader.Options{
-		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), OffCPU: loader.OffCPU{Visited: d.waits.add},
+		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), AllocAccounts: allocAccounts, OffCPU: loader.OffCPU{Visited: d.waits.add},
 	}, loader.Open)
 	if err != nil {
 		return err
@@ -160,8 +162,12 @@ func (d *daemon) openSampler(all config.Config) error {
 			}
 		}
 	}
+	kinds := agent.KindsOf(events...)
+	if err := d.openAllocations(all, kinds, events, targets); err != nil {
+		return err
+	}
 	o := agent.CollectorOptions{
-		FS: d.fs, Kinds: agent.KindsOf(events...), Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
+		FS: d.fs, Kinds: kinds, Window: time.Duration(c.Window), Sinks: d.sinks(), PIDs: targets.PIDs,
 		Identify: d.services.identity, Log: d.log,
 	}
 	if c.UnwindBudget > 0 {
@@ -211,8 +217,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.server.Serve(running, d.listener) })
 	group.Go(func() error {
 		defer d.ready.Store(false)
-		return d.collector.Run(running, starting{d.sampler, d.isReady})
+		return d.collector.Run(running, starting{d.sampler, d.isReady, d.allocs.handler})
 	})
+	group.Go(func() error { d.allocs.run(running, d.sampling); return nil })
 	group.Go(func() error { d.lookAfterRules(running); return nil })
 	group.Go(func() error { d.counters.run(running); return nil })
 	group.Go(func() error { d.memory.run(running); return nil })
@@ -260,7 +267,10 @@ func (d *daemon) startSelfProfile() (end func()) {
 type starting struct {
 	*loader.Sampler
 	started func()
+	handler func(loader.Handler) loader.Handler
 }
+
+func (s starting) Run(h loader.Handler) error { return s.Sampler.Run(s.handler(h)) }
 
 func (s starting) Start() error {
 	err := s.Sampler.Start()
@@ -271,6 +281,7 @@ func (s starting) Start() error {
 }
 
 func (d *daemon) isReady() {
+	close(d.sampling)
 	d.ready.Store(true)
 	address := d.listener.Addr().String()
 	d.log.Info("ready", "page", "http://"+address+"/", "seconds", time.Since(d.started).Round(time.Millisecond).Seconds())
@@ -289,6 +300,7 @@ func (d *daemon) close() {
 	}
 	d.counters.close()
 	d.memory.close()
+	d.allocs.close()
 	if d.store != nil {
 		if err := d.store.Close(); err != nil {
 			d.log.Error("close history", "error", err)

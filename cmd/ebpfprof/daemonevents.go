@@ -13,17 +13,18 @@ import (
 
 // chooseEvents returns the events of a configuration that this machine can sample, and as kinds with their problem those
 // that it cannot: a daemon that is asked for cache misses everywhere still profiles where there are no such counters.
+// allocPeriod is that of the event alloc without one of its own.
 //
 // Errors: wrong names, and that no event is left.
-func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.KindStatus, err error) {
+func chooseEvents(c config.Sampling, allocPeriod uint64) (events []loader.Event, refused []server.KindStatus, err error) {
 	var failed error
 	for i, name := range c.Events {
 		e, err := loader.ParseEvent(name, c.Frequency)
-		if e.IsAlloc() {
-			return nil, nil, fmt.Errorf("sampling.events[%d]: alloc is for processes that are named: use ebpfprof record -e alloc", i)
+		if err == nil && e.IsAlloc() && name == e.Name {
+			e = loader.AllocEvent(allocPeriod)
 		}
 		why := err
-		if err == nil && e.IsOffCPU() {
+		if err == nil && (e.IsOffCPU() || e.IsAlloc()) {
 			why = nil // the programs tell when they are loaded
 		} else if err == nil {
 			why = perfevent.CanSample(perfevent.Event{Name: e.Name, Type: e.Type, Config: e.Config})
@@ -51,8 +52,8 @@ func chooseEvents(c config.Sampling) (events []loader.Event, refused []server.Ki
 }
 
 // openEvents opens a sampler with open, which is loader.Open, and returns the events that it has. Whether this kernel has
-// what off-cpu needs shows when its programs are loaded: where they cannot be, the other events are sampled, and refused
-// says why it is not.
+// what off-cpu and alloc need shows when their programs are loaded: where they cannot be, the other events are sampled, and
+// refused says why these are not.
 func openEvents(o loader.Options, open func(loader.Options) (*loader.Sampler, error)) (
 	s *loader.Sampler, events []loader.Event, refused []server.KindStatus, err error,
 ) {
@@ -61,18 +62,25 @@ func openEvents(o loader.Options, open func(loader.Options) (*loader.Sampler, er
 		return s, o.Events, nil, err
 	}
 	why := err
-	for _, e := range o.Events {
-		if !e.IsOffCPU() {
-			events = append(events, e)
+	all := o.Events
+	either := func(e loader.Event) bool { return e.IsOffCPU() || e.IsAlloc() }
+	for _, lacking := range []func(loader.Event) bool{loader.Event.IsAlloc, loader.Event.IsOffCPU, either} {
+		events, refused = nil, nil
+		for _, e := range all {
+			if !lacking(e) {
+				events = append(events, e)
+				continue
+			}
+			k := agent.KindOf(e)
+			refused = append(refused, server.KindStatus{Name: k.Name(), Unit: k.Type.Unit, Problem: why.Error()})
+		}
+		if len(events) == 0 || len(refused) == 0 {
 			continue
 		}
-		k := agent.KindOf(e)
-		refused = append(refused, server.KindStatus{Name: k.Name(), Unit: k.Type.Unit, Problem: why.Error()})
+		o.Events = events
+		if s, err = open(o); !errors.Is(err, loader.ErrKernel) {
+			return s, events, refused, err
+		}
 	}
-	if len(events) == 0 || len(refused) == 0 {
-		return nil, nil, nil, why
-	}
-	o.Events = events
-	s, err = open(o)
-	return s, events, refused, err
+	return nil, nil, nil, why
 }

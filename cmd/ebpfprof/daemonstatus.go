@@ -109,11 +109,13 @@ func (d *daemon) metrics() metrics.Snapshot {
 	d.counters.addTo(&m)
 	d.waits.totals.AddTo(&m)
 	d.memory.gauges.AddTo(&m)
+	d.allocs.addTo(&m)
 	return m
 }
 
 // count adds an interval to the totals of services.
 func (d *daemon) count(i *profile.Interval) {
+	d.allocs.count(i)
 	now := time.Now()
 	unit := ""
 	for _, k := range d.collector.Kinds() {

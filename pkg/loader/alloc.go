@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sync/errgroup"
 )
 
 // LostBusy is the reason of samples of the event alloc that came while another thread was walked on that CPU, on kernels
@@ -215,10 +216,16 @@ func (a *alloc) stop() {
 		links = append(links, l)
 	}
 	a.mu.Unlock()
+	// Each waits for some 40 ms.
+	var closing errgroup.Group
+	closing.SetLimit(stopAtOnce)
 	for _, l := range links {
-		l.Close()
+		closing.Go(l.Close)
 	}
+	_ = closing.Wait() // they return nil
 }
+
+const stopAtOnce = 64
 
 // AllocHits is how often probes of the event alloc were hit: on instructions that the kernel emulates, and on others.
 type AllocHits struct {
