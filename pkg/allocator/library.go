@@ -34,12 +34,8 @@ type Function struct {
 // ErrNone means that the file has no functions that allocate.
 var ErrNone = errors.New("no allocator in this file")
 
-const (
-	// maxSymbols bounds what is read of a file: a large browser has about a million.
-	maxSymbols = 4 << 20
-	// maxFunctions is more than the names of all allocators that are known.
-	maxFunctions = 256
-)
+// maxFunctions is more than the names of all allocators that are known.
+const maxFunctions = 256
 
 // Find reads the symbols of an ELF file, and chooses the probe sites of what allocates and frees in it. Names at one
 // address are one function; a function that jumps to another of them is left out, because it is counted there, and so are operators of C++ that call
@@ -100,23 +96,20 @@ func named(f *elf.File) ([]Function, string) {
 	table := roles()
 	byAddr := map[uint64]Function{}
 	var whose family
-	for _, s := range symbols(f) {
-		if s.Section == elf.SHN_UNDEF {
-			continue
+	eachSymbol(f, func(s symbol) {
+		whose.see(string(s.name))
+		if !s.function || s.value == 0 {
+			return
 		}
-		whose.see(s.Name)
-		if elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Value == 0 {
-			continue
-		}
-		role, _, ok := lookup(table, s.Name)
+		role, _, ok := lookup(table, string(s.name))
 		if !ok {
-			continue
+			return
 		}
-		known, seen := byAddr[s.Value]
+		known, seen := byAddr[s.value]
 		if !seen && len(byAddr) == maxFunctions {
-			continue
+			return
 		}
-		fn := Function{Role: role, Name: s.Name, Vaddr: s.Value, Bytes: s.Size}
+		fn := Function{Role: role, Name: string(s.name), Vaddr: s.value, Bytes: s.size}
 		if seen {
 			// One address under several names, such as malloc and operator new of tcmalloc: it is what the plainest name
 			// says. Sizes are the same, or it could not be one function.
@@ -130,22 +123,14 @@ func named(f *elf.File) ([]Function, string) {
 				fn.Size = known.Size
 			}
 		}
-		byAddr[s.Value] = fn
-	}
+		byAddr[s.value] = fn
+	})
 	var list []Function
 	for _, fn := range byAddr {
 		list = append(list, fn)
 	}
 	slices.SortFunc(list, func(a, b Function) int { return cmp.Compare(a.Vaddr, b.Vaddr) })
 	return list, whose.name()
-}
-
-// symbols are the dynamic ones, and those of static programs.
-func symbols(f *elf.File) []elf.Symbol {
-	dynamic, _ := f.DynamicSymbols() // none is no error here
-	static, _ := f.Symbols()
-	all := append(dynamic, static...)
-	return all[:min(len(all), maxSymbols)]
 }
 
 // A family is what the names in a file tell of its allocator.
