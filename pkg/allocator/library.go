@@ -74,7 +74,9 @@ func Find(r io.ReaderAt, ret bool) (Library, error) {
 			continue
 		}
 		fn.Entry = offset
-		fn.Site, err = probesite.Choose(code, probesite.Options{Arch: arch, Args: max(1, fn.Size.args()), Return: ret})
+		fn.Site, err = probesite.Choose(code, probesite.Options{
+			Arch: arch, Args: max(1, fn.Size.args()), Return: ret, Partial: uint64(len(code)) != fn.Bytes,
+		})
 		if err != nil {
 			continue
 		}

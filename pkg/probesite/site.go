@@ -42,6 +42,8 @@ type Options struct {
 	Args int
 	// Return asks for the return address where it was at the entry, as return probes need.
 	Return bool
+	// Partial: there is more of the function than is known.
+	Partial bool
 }
 
 // A Site is where to put the probe.
@@ -66,12 +68,13 @@ var ErrUnprobeable = errors.New("no instruction that can be probed")
 // Choose returns the best site in the entry block of the function whose code, from its entry to its end, is code. A site
 // is executed once per call, before anything that o keeps changes; nothing jumps to it or to what is before it, other
 // than a call. It never is a NOP of five bytes but at the entry itself: 6.18 turns that into a call, which writes below
-// the stack pointer, where a function without calls may keep data (the red zone of the System V ABI for AMD64, 3.2.2).
+// the stack pointer, where a function without calls may keep data (the red zone of the System V ABI for AMD64, 3.2.2). For
+// the same reason it is not at an entry of that kind to which the function jumps back, or may do so.
 //
 // Errors: wraps ErrUnprobeable.
 func Choose(code []byte, o Options) (Site, error) {
 	if len(code) > MaxCode {
-		code = code[:MaxCode]
+		code, o.Partial = code[:MaxCode], true
 	}
 	var d decoder = amd64{}
 	if o.Arch == ARM64 {
@@ -89,6 +92,9 @@ func Choose(code []byte, o Options) (Site, error) {
 	}
 	site, reason := walk(d, code, o, back)
 	if reason != "" {
+		if first.nop5 && (entry.Loops || o.Partial) {
+			return Site{}, fmt.Errorf("choose probe site: NOP of five bytes that may be in a loop: %w", ErrUnprobeable)
+		}
 		entry.Reason = reason
 		return entry, nil
 	}

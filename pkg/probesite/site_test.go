@@ -47,6 +47,7 @@ func TestChooseAMD64(t *testing.T) {
 		"return address kept":  {code: code(testRdi, pushRbp, ret), o: Options{Return: true}, offset: 3, class: Emulated},
 		"five-byte nop inside": {code: code(endbr64, nop5, pushRbp, ret), offset: 9, class: Emulated},
 		"five-byte nop only":   {code: code(endbr64, nop5, ret), class: Stepped, reason: "ends before"},
+		"five-byte nop first":  {code: code(nop5, movEax, ret), class: Stepped, reason: "ends before"},
 		"nothing to emulate":   {code: code(movEax, ret), class: Stepped, reason: "ends before"},
 		"loop behind":          {code: code(testRdi, pushRbp, nop, "\xeb\xfd", ret), offset: 3, class: Emulated}, // jmp to nop
 		"loop to the site":     {code: code(testRdi, pushRbp, nop, "\xeb\xfc", ret), class: Stepped, reason: "jumps into"},
@@ -69,8 +70,9 @@ func TestChooseAMD64(t *testing.T) {
 func TestChooseRefuses(t *testing.T) {
 	for name, c := range map[string][]byte{
 		"nothing": nil, "lock": code("\xf0\x48\xff\x07"), "ud2": code("\x0f\x0b"), "hlt": code("\xf4"), "half": code("\x48"),
+		"nop5 in a loop": code(nop5, movRdi, "\xeb\xf6"), "nop5, and more": code(nop5, movEax, ret),
 	} {
-		if site, err := Choose(c, Options{}); !errors.Is(err, ErrUnprobeable) {
+		if site, err := Choose(c, Options{Args: 1, Partial: name == "nop5, and more"}); !errors.Is(err, ErrUnprobeable) {
 			t.Errorf("%s: %+v, %v", name, site, err)
 		}
 	}
