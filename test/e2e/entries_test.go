@@ -25,7 +25,7 @@ func TestProbesDoNoHarm(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "summary.json")
 	out := run(t, "record", "-q", "-e", "alloc:4096", "--alloc-budget", "0", "--as-root", "--summary", file,
 		"-o", filepath.Join(t.TempDir(), "a.pb.gz"), "--", target.C(t, "entries"), "10000")
-	if out.exit != 0 || target.Number(t, out.stdout, "intact") != 40000 {
+	if out.exit != 0 || target.Number(t, out.stdout, "intact") != 50000 {
 		t.Fatalf("exit %d: %s%s", out.exit, out.stdout, out.stderr)
 	}
 	var s struct {

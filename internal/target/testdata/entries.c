@@ -11,6 +11,8 @@ unsigned long je_calloc(unsigned long n, unsigned long size);
 unsigned long je_realloc(unsigned long p, unsigned long n);
 /* Jumps back to its entry as often as its first argument says, and returns the second. */
 unsigned long je_memalign(unsigned long n, unsigned long size);
+/* Returns n; begins with a NOP of five bytes, to which it jumps back while it keeps n below the stack pointer. */
+unsigned long je_mallocx(unsigned long n, unsigned long first);
 
 #define FUNCTION(name, body) \
 	asm(".text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" body ".size " #name ", .-" #name "\n")
@@ -39,6 +41,15 @@ FUNCTION(je_memalign, "dec %rdi\n"
 		      "jg je_memalign\n"
 		      "mov -8(%rsp),%rax\n"
 		      "ret\n");
+FUNCTION(je_mallocx, ".byte 0x0f,0x1f,0x44,0x00,0x00\n"
+		     "add $0,%rdi\n"
+		     "test %rsi,%rsi\n"
+		     "jz 1f\n"
+		     "mov %rdi,-8(%rsp)\n"
+		     "xor %esi,%esi\n"
+		     "jmp je_mallocx\n"
+		     "1: mov -8(%rsp),%rax\n"
+		     "ret\n");
 
 int main(int argc, char **argv)
 {
@@ -51,11 +62,12 @@ int main(int argc, char **argv)
 		wrong += je_calloc(i, 3) != 3 * i;
 		wrong += je_realloc(1, i) != i;
 		wrong += je_memalign(i % 4 + 1, i) != i;
+		wrong += je_mallocx(i, 1) != i;
 	}
 	if (wrong) {
 		printf("wrong %lu\n", wrong);
 		return 1;
 	}
-	printf("intact %lu\n", 4 * rounds);
+	printf("intact %lu\n", 5 * rounds);
 	return 0;
 }
