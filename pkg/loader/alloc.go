@@ -157,7 +157,8 @@ func (l *allocLink) Close() error {
 // ErrStopped means that the sampler was stopped before.
 var ErrStopped = errors.New("sampler is stopped")
 
-// ProbeAllocs puts probes on functions of a file, for one process: others that map it do not run into them. The file need
+// ProbeAllocs puts probes on functions of a file, for one process: others that map it do not run into them, unless pid is 0,
+// which is all. The file need
 // not be mapped yet. Stop takes all probes away; who wants that earlier closes the result.
 //
 // Errors: wraps os.ErrNotExist when the process has gone, ErrStopped, and ErrKernel for what the kernel refuses.

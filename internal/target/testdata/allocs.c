@@ -1,5 +1,5 @@
 /* allocs ROUNDS [FILE]: allocates memory of known sizes in functions of their own, site_NAME, after FILE exists, and frees
- * it. It prints "ready", and at the end for each function "site_NAME OBJECTS BYTES": how often it asked, and for how much. */
+ * it; with ROUNDS of -1, until FILE exists. It prints "ready", and at the end for each function "site_NAME OBJECTS BYTES": how often it asked, and for how much. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,14 +77,17 @@ NOINLINE void site_aligned(void)
 
 int main(int argc, char **argv)
 {
-	unsigned rounds = argc > 1 ? atoi(argv[1]) : 1000;
+	unsigned rounds = argc > 1 ? atoi(argv[1]) : 1000; /* -1 is more than it gets to */
+	int until = rounds == -1u;
 	struct truth *all[] = { &t_16, &t_100, &t_1000, &t_64k, &t_1m, &t_4m, &t_mix, &t_calloc, &t_realloc, &t_aligned };
 
 	printf("ready\n");
 	fflush(stdout);
-	for (int i = 0; argc > 2 && access(argv[2], F_OK) && i < 3000; i++)
+	for (int i = 0; argc > 2 && !until && access(argv[2], F_OK) && i < 3000; i++)
 		usleep(10000);
 	for (unsigned i = 0; i < rounds; i++) {
+		if (until && i % 1024 == 0 && !access(argv[2], F_OK))
+			break;
 		site_16();
 		if (i % 2 == 0)
 			site_100();
