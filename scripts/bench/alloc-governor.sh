@@ -16,7 +16,7 @@ bare=$!
 "$work/allocloop" "$rate" "$seconds" >"$work/sampled" &
 sampled=$!
 load+=("$bare" "$sampled")
-until grep -q ready "$work/bare" && grep -q ready "$work/sampled"; do sleep 0.05; done
+until grep -qs ready "$work/bare" && grep -qs ready "$work/sampled"; do sleep 0.05; done
 "$ebpfprof" record -q -e alloc -p "$sampled" -d 3600s "${more[@]}" --summary "$work/s.json" -o "$work/p.pb.gz" 2>"$work/err" || cat "$work/err"
 wait "$bare" "$sampled" || true
 

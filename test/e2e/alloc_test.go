@@ -38,12 +38,13 @@ func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd {
 		}
 	}
 	return map[string]func(*testing.T) *exec.Cmd{
-		"glibc":       func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, "allocs")) },
-		"jemalloc":    preloaded("/usr/lib/*-linux-gnu/libjemalloc.so.2"),
-		"tcmalloc":    preloaded("/usr/lib/*-linux-gnu/libtcmalloc_minimal.so.4"),
-		"mimalloc":    preloaded("/usr/lib/*-linux-gnu/libmimalloc.so.2"),
-		"musl":        musl(),
-		"musl-static": musl("-static"),
+		"glibc":        func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, "allocs")) },
+		"glibc-static": func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, "allocs", "-static")) },
+		"jemalloc":     preloaded("/usr/lib/*-linux-gnu/libjemalloc.so.2"),
+		"tcmalloc":     preloaded("/usr/lib/*-linux-gnu/libtcmalloc_minimal.so.4"),
+		"mimalloc":     preloaded("/usr/lib/*-linux-gnu/libmimalloc.so.2"),
+		"musl":         musl(),
+		"musl-static":  musl("-static"),
 	}
 }
 
