@@ -6,7 +6,7 @@ import { defaultView, type View } from '../src/engine/types.ts';
 import { start, Stream } from './stream.ts';
 
 // What a page holds that is left open for a day: npm run day [-- HOURS]. A second of the stream after another goes through
-// the worker's code and the page's dictionary as fast as they take it, in Node; each half minute is drawn, in changing views. It
+// the worker's code and the page's dictionary as fast as they take it, in Node; each minute is drawn, in changing views. It
 // prints what is held after each hour, garbage collected, and fails if the second half of the day holds more than the first.
 
 declare const process: { argv: string[]; memoryUsage(): { heapUsed: number; arrayBuffers: number }; exit(code: number): never };
@@ -28,13 +28,16 @@ const megabytes = (n: number) => +(n / 1e6).toFixed(1), held: number[] = [];
 core.clear();
 core.keep(300_000);
 core.append({ type: 'hello', version: 1, kind: 'cpu', unit: 'nanoseconds', service: '', bucket_ms: 20, time: start });
+/** The daemon's side forgets, and tells. */
+function reset(): void {
+  stream.reset();
+  core.append({ type: 'reset' });
+}
+
 for (let second = 0; second < hours * 3600; second++) {
-  if (stream.full) {
-    stream.reset();
-    core.append({ type: 'reset' });
-  }
+  if (stream.full) reset();
   core.append(JSON.stringify(stream.batch(second)));
-  if (second % 30 === 29) {
+  if (second % 60 === 59) {
     await draw(core, drawn++, start + (second + 1) * 1000);
     const parcel = core.news();
     if (parcel && parcel.epoch !== dictionary.epoch) dictionary = new Dictionary(parcel.epoch);
@@ -42,6 +45,7 @@ for (let second = 0; second < hours * 3600; second++) {
     for (let i = Math.max(0, dictionary.length - 50); i < dictionary.length; i++) dictionary.get(i);
   }
   if (second % 3600 !== 3599) continue;
+  reset(); // what this program itself has of the stream is not to be counted
   gc();
   gc();
   const m = process.memoryUsage(), { nodes, functions, threads } = core.model;

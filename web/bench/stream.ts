@@ -11,7 +11,7 @@ export class Stream {
   private stacks = new Map<number, number>(); // the node of each
   private news = { strings: [] as string[], frames: [] as number[], nodes: [] as number[], threads: [] as number[] };
 
-  get full(): boolean { return this.nodes.size + this.strings.size > dictionaryLimit; }
+  get full(): boolean { return this.nodes.size + this.frames.size + this.threads.size + this.strings.size > dictionaryLimit; }
 
   reset(): void { for (const m of [this.strings, this.frames, this.nodes as Map<unknown, number>, this.threads, this.stacks as Map<unknown, number>]) m.clear(); }
 

@@ -47,7 +47,7 @@ export class Tree {
   copy(at: number, from: Tree, path: Ints, to: Int32Array): number {
     const { nodes: { a: parents, b: fns }, kind } = this, fn = from.fn, kinds = from.kind.a, end = parents.n + path.n;
     this.nodes.loose = true;
-    for (const c of [parents, fns, kind]) c.reserve(end);
+    if (end > parents.a.length || end > kind.a.length) for (const c of [parents, fns, kind]) c.reserve(end);
     for (let n = parents.n; n < end; n++) {
       const i = path.a[--path.n]!;
       parents.a[n] = at;
@@ -168,12 +168,15 @@ export class Grower {
     const { tree, path } = this, self = tree.self[0], shape = this.shape ?? new Grower(this.model, { ...this.view, group: 'none' }, this.found, false);
     if (!this.shape) shape.add(0, s, picked);
     const from = shape.tree, parent = from.parent, to = new Int32Array(from.n);
+    const places = Int32Array.from(order, (i) => { // all at once: most of the time goes by on the way to memory
+      const node = s.node.at(picked.row[i]!);
+      return this.keeps(node) ? shape.where(node) : -1;
+    });
     for (let g = 0, i = 0; g < groups.length; g++) {
       const root = i < groups[g]! ? to[0] = tree.append(0, fn[g]!, process) : 0;
       for (; i < groups[g]!; i++) {
-        const node = s.node.at(picked.row[order[i]!]!);
-        if (!this.keeps(node)) continue;
-        let n = shape.where(node);
+        let n = places[i]!;
+        if (n < 0) continue;
         path.n = 0;
         for (; to[n]! < root; n = parent[n]!) path.push(n);
         const at = path.n > 0 ? tree.copy(to[n]!, from, path, to) : to[n]!;
