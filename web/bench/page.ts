@@ -90,7 +90,6 @@ async function measure(nodes: number, worker: string): Promise<object> {
       if (l) chart.set(l);
     }
   });
-  chart.close();
   host.remove();
   const memory = (performance as unknown as { memory?: { usedJSHeapSize: number } }).memory;
   const result = {
@@ -139,7 +138,7 @@ async function live(worker: string): Promise<object> {
       await new Promise((r) => requestAnimationFrame(r));
     }));
   }
-  chart.close();
+  host.remove();
   engine.close();
   return { live: 'growing to 100,000 nodes in 20 updates', layout_ms: spread(ms), main_thread_blocked_ms: spread(blocks), each: blocks };
 }
@@ -147,7 +146,7 @@ async function live(worker: string): Promise<object> {
 /** A live stream at fifty times its speed, drawn four times a second: what the page itself holds, collected, while it goes on. */
 async function soak(worker: string, seconds: number): Promise<object> {
   const engine = new Engine(worker), stream = new Stream(), heap: number[] = [];
-  const { memory } = performance as unknown as { memory: { usedJSHeapSize: number } }, { gc } = globalThis as unknown as { gc(): void };
+  const { gc } = globalThis as unknown as { gc(): void };
   await engine.clear();
   engine.keep(300_000);
   void engine.append({ type: 'hello', version: 1, kind: 'cpu', unit: 'nanoseconds', service: '', bucket_ms: 20, time: dawn });
@@ -175,9 +174,9 @@ async function soak(worker: string, seconds: number): Promise<object> {
     }));
     if (heap.length > elapsed / 10) continue;
     gc();
-    heap.push(+(memory.usedJSHeapSize / 1e6).toFixed(1));
+    heap.push(+((performance as unknown as { memory: { usedJSHeapSize: number } }).memory.usedJSHeapSize / 1e6).toFixed(1)); // asked for anew: it is a snapshot
   }
-  chart.close();
+  host.remove();
   engine.close();
   return { soak: `${second} s of the stream in ${seconds} s`, page_heap_MB_each_10_s: heap, main_thread_blocked_ms: spread(blocks) };
 }

@@ -1,4 +1,4 @@
-import { flag, pathOf, rootFrame, type Engine, type Frame, type Layout } from '../engine/engine.ts';
+import { flag, pathOf, rootFrame, type Frame, type Layout } from '../engine/engine.ts';
 import { Gestures } from './gestures.ts';
 import { Painter, rowHeight, type Options, type Theme } from './painter.ts';
 import { Window } from './window.ts';
@@ -18,9 +18,8 @@ export interface Info {
 }
 
 export interface FlameOptions {
-  engine?: Engine;
   theme: Theme;
-  onZoom(path: string[]): void; // the user zoomed: keep it, and give it to set or focusPath
+  onZoom(path: string[]): void; // the user zoomed: keep it, and give it to the next layout
   onHover(info: Info | null, x: number, y: number): void; // x and y within the page
   onSelect(info: Info | null): void; // the frame that has the keyboard, or was clicked
   onContext(info: Info, x: number, y: number): void;
@@ -48,11 +47,7 @@ export class FlameChart {
   private timer = 0;
   private width = 0;
   private height = 0;
-  private observer: ResizeObserver;
-  private gestures: Gestures;
   private still = matchMedia('(prefers-reduced-motion: reduce)');
-  /** Milliseconds that the newest drawing took, for measurements. */
-  drawn = 0;
 
   constructor(private host: HTMLElement, private o: FlameOptions) {
     this.options = { icicle: true, diff: false, theme: o.theme, search: '' };
@@ -66,23 +61,13 @@ export class FlameChart {
     this.live.style.cssText = 'position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;';
     host.append(this.canvas, this.live);
     this.painter = new Painter(this.canvas);
-    this.gestures = new Gestures(this.canvas, {
+    new Gestures(this.canvas, {
       hover: (x, y) => this.hover(x, y), leave: () => this.hover(-1, -1), tap: (x, y) => this.tap(x, y),
       context: (x, y) => this.context(x, y), pan: (dx, dy) => this.pan(dx, dy), zoom: (factor, x) => this.zoom(factor, x),
       key: (e) => this.key(e),
     });
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(host);
+    new ResizeObserver(() => this.resize()).observe(host);
     this.resize();
-  }
-
-  close(): void {
-    this.observer.disconnect();
-    this.gestures.close();
-    cancelAnimationFrame(this.asked);
-    clearTimeout(this.timer);
-    this.canvas.remove();
-    this.live.remove();
   }
 
   /** Shows a layout. What is zoomed to, hovered and selected is found again by its path. */
@@ -98,24 +83,6 @@ export class FlameChart {
     this.window.scroll(0, this.scrollable());
     this.draw();
   }
-
-  /** Zooms to a path of keys, as far as it exists. */
-  focusPath(path: string[]): void {
-    if (!this.layout) return;
-    let rest = path, entry = -1;
-    while ((entry = this.find(rest)) < 0) rest = rest.slice(0, -1);
-    this.layout.root = entry;
-    this.zoomTo(entry, !this.still.matches);
-  }
-
-  /** Forgets what has the keyboard or was clicked. */
-  deselect(): void {
-    this.selected = -1;
-    this.draw();
-  }
-
-  /** Whether the pointer rests on a frame or one is selected: what live updates would disturb. */
-  get busy(): boolean { return this.hovered > 0 || this.selected > 0; }
 
   /** The part of the width that is seen, where that is not what is zoomed to by path. */
   get seen(): [number, number] | undefined {
@@ -141,7 +108,6 @@ export class FlameChart {
     if (!layout) return this.painter.ready(this.options.theme);
     const begin = performance.now();
     this.painter.paint(layout, this.options, { ...this.window.at(begin), top: this.window.top }, this.hovered, this.selected);
-    this.drawn = performance.now() - begin;
     if (this.window.moving(begin)) this.draw();
   }
 

@@ -17,31 +17,24 @@ export class Gestures {
   private down = new Map<number, { x: number; y: number }>();
   private moved = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private ends = new AbortController();
 
   constructor(private on: HTMLElement, private do_: Actions) {
-    const o = { signal: this.ends.signal };
-    on.addEventListener('pointerdown', (e) => this.press(e), o);
-    on.addEventListener('pointermove', (e) => this.move(e), o);
-    on.addEventListener('pointerup', (e) => this.release(e, true), o);
-    on.addEventListener('pointercancel', (e) => this.release(e, false), o);
-    on.addEventListener('pointerleave', (e) => { if (!this.down.size || e.pointerType === 'mouse') this.do_.leave(); }, o);
+    on.addEventListener('pointerdown', (e) => this.press(e));
+    on.addEventListener('pointermove', (e) => this.move(e));
+    on.addEventListener('pointerup', (e) => this.release(e, true));
+    on.addEventListener('pointercancel', (e) => this.release(e, false));
+    on.addEventListener('pointerleave', (e) => { if (!this.down.size || e.pointerType === 'mouse') this.do_.leave(); });
     on.addEventListener('contextmenu', (e) => {
       e.preventDefault();
       const p = this.point(e);
       this.do_.context(p.x, p.y);
-    }, o);
-    on.addEventListener('wheel', (e) => this.wheel(e), { ...o, passive: false });
+    });
+    on.addEventListener('wheel', (e) => this.wheel(e), { passive: false });
     on.addEventListener('keydown', (e) => {
       if (!this.do_.key(e)) return;
       e.preventDefault();
       e.stopPropagation();
-    }, o);
-  }
-
-  close(): void {
-    clearTimeout(this.timer);
-    this.ends.abort();
+    });
   }
 
   private point(e: MouseEvent): { x: number; y: number } {
