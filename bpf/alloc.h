@@ -72,6 +72,20 @@ static __always_inline u64 asked_bytes(struct pt_regs *ctx, u32 cookie)
 	return size < ALLOC_MAX_BYTES ? size : 0;
 }
 
+/* Whether a call that asks for so many bytes is sampled. */
+static __always_inline bool alloc_due(struct prof_alloc *a, u64 size)
+{
+	if (!a->drawn) {
+		a->drawn = 1;
+		a->left = draw_gap(alloc_quantiles);
+	}
+	a->left -= size;
+	if (a->left > 0)
+		return false;
+	a->left = draw_gap(alloc_quantiles);
+	return true;
+}
+
 static __always_inline void sample_alloc(struct pt_regs *ctx, struct prof_alloc *a, u64 size)
 {
 	struct prof_counters *c = counter(config.alloc_event);
@@ -108,21 +122,14 @@ static __always_inline int on_alloc(struct pt_regs *ctx)
 	size = asked_bytes(ctx, cookie);
 	if (!size)
 		return 0;
-	if (!a->drawn) {
-		a->drawn = 1;
-		a->left = draw_gap(alloc_quantiles);
-	}
-	a->left -= size;
-	if (a->left > 0)
+	if (!alloc_due(a, size))
 		return 0;
 	if (config.alloc_alone) {
 		bpf_preempt_disable();
-		a->left = draw_gap(alloc_quantiles);
 		sample_alloc(ctx, a, size);
 		bpf_preempt_enable();
 		return 0;
 	}
-	a->left = draw_gap(alloc_quantiles);
 	/* Another thread may come between on this CPU and find the scratch taken. */
 	cpu = bpf_map_lookup_elem(&allocs, &zero);
 	if (!cpu)

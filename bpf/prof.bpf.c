@@ -21,6 +21,7 @@
 #include "visit.h"
 #include "waker.h"
 #include "alloc.h"
+#include "live.h"
 #include "ksym.h"
 #include "count.h"
 
@@ -31,6 +32,8 @@ const struct prof_block *type_block __attribute__((unused));
 const struct prof_comm *type_comm __attribute__((unused));
 const struct prof_alloc *type_alloc __attribute__((unused));
 const enum prof_alloc_role *type_alloc_role __attribute__((unused));
+const enum prof_heap_what *type_heap_what __attribute__((unused));
+const struct prof_heap *type_heap __attribute__((unused));
 const enum prof_doing *type_doing __attribute__((unused));
 const struct prof_thread_row *type_row __attribute__((unused));
 const struct prof_wait *type_wait __attribute__((unused));

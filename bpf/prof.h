@@ -94,6 +94,7 @@ enum prof_record_type {
 	PROF_RECORD_WAIT = 4,
 	PROF_RECORD_WAKER =
 		5, /* a struct prof_sample of who wakes a thread; weight is that thread's number */
+	PROF_RECORD_HEAP = 6,
 };
 
 /* Why the user part of a stack ended where it did. */
@@ -182,6 +183,46 @@ enum prof_alloc_role {
 	PROF_ALLOC_NULL_ELSEWHERE = 8,
 	PROF_ALLOC_STEPPED = 16, /* the instruction under the probe is not emulated: a dearer hit */
 	PROF_ALLOC_ACCOUNT = 32, /* shift: the bits from here on are the number of an account */
+	PROF_ALLOC_FREES =
+		32, /* what the first argument points to, unless it is 0. Only the event heap asks */
+};
+
+/* What became of a sampled allocation, or of a process. */
+enum prof_heap_what {
+	PROF_HEAP_FREED = 1,
+	PROF_HEAP_REUSED = 2, /* its memory was handed out again: it was freed unseen */
+	PROF_HEAP_FAILED = 3, /* the allocator had none */
+	PROF_HEAP_FULL = 4, /* no room to remember its pointer */
+	PROF_HEAP_EXEC = 5, /* the process has become another program: all that it had is gone */
+	PROF_HEAP_EXIT = 6, /* the process has ended */
+};
+
+struct prof_heap {
+	u32 type; /* PROF_RECORD_HEAP */
+	u32 what; /* enum prof_heap_what */
+	u64 at_ns; /* CLOCK_MONOTONIC */
+	u64 time_ns; /* of the allocation's sample; of a process: its start, CLOCK_BOOTTIME */
+	u32 tid; /* of the sample; of a process: its number. As seen in the profiler's PID namespace */
+	u32 pad;
+};
+
+/* A sampled allocation whose pointer is known. An address space is named by its mm_struct: a child's copy of memory after
+ * fork, and what a program had before exec, are in others. */
+struct prof_live_key {
+	u64 mm, ptr;
+};
+
+struct prof_live {
+	u64 time_ns; /* of its sample; 0: none */
+	u32 tid; /* of its sample */
+	u32 tgid; /* as seen in the profiler's PID namespace */
+};
+
+/* One per CPU, of the event heap. */
+struct prof_live_counts {
+	u64 freed, reused, failed, full; /* as in enum prof_heap_what */
+	u64 unsent; /* records of these for which the ring had no room */
+	u64 unpaired; /* returns of calls that are not known */
 };
 
 /* What a thread does, or waits for. The low bits of an off-cpu sample's tag. */
@@ -361,4 +402,6 @@ _Static_assert(sizeof(struct prof_vma) == 8 * PROF_VMA_WORDS, "a mapping is whol
 _Static_assert(sizeof(struct prof_sample) == 104, "no padding in a sample");
 _Static_assert(sizeof(struct prof_block) == 768, "no padding in a block");
 _Static_assert(sizeof(struct prof_thread_row) == 544, "no padding in a row");
+_Static_assert(sizeof(struct prof_heap) == 32, "no padding in a record");
+_Static_assert(sizeof(struct prof_live_key) == 16, "no padding in a key");
 _Static_assert(sizeof(struct prof_file_id) == 24, "no padding in a file's key");

@@ -24,6 +24,19 @@ static __always_inline u64 argument(struct pt_regs *regs, u32 n)
 {
 	return n == 0 ? regs->di : n == 1 ? regs->si : regs->dx;
 }
+static __always_inline u64 instruction(struct pt_regs *regs)
+{
+	return regs->ip;
+}
+static __always_inline u64 returned(struct pt_regs *regs)
+{
+	return regs->ax;
+}
+/* What a function's entry and its return have in common: where the stack is at the return. */
+static __always_inline u64 call_mark(struct pt_regs *regs, bool entry)
+{
+	return regs->sp + (entry ? 8 : 0);
+}
 /* Goes from a function's entry to its caller. */
 static __always_inline long to_caller(struct pt_regs *regs)
 {
@@ -58,6 +71,20 @@ static __always_inline void take_regs(struct prof_state *w, struct pt_regs *regs
 static __always_inline u64 argument(struct pt_regs *regs, u32 n)
 {
 	return regs->user_regs.regs[n];
+}
+static __always_inline u64 instruction(struct pt_regs *regs)
+{
+	return regs->user_regs.pc;
+}
+static __always_inline u64 returned(struct pt_regs *regs)
+{
+	return regs->user_regs.regs[0];
+}
+/* The stack pointer may have moved before the probe, while the return address is in its register: of calls within one
+ * another, only the inner is known. */
+static __always_inline u64 call_mark(struct pt_regs *regs, bool entry)
+{
+	return 0;
 }
 static __always_inline long to_caller(struct pt_regs *regs)
 {

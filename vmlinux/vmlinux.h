@@ -252,6 +252,12 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq; /* of the CPU that the task is on, whatever its class */
 };
 
+struct signal_struct {
+	struct {
+		int counter;
+	} live;
+};
+
 struct task_struct {
 	unsigned int __state; /* 5.14 */
 	int on_cpu, on_rq;
@@ -268,6 +274,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct signal_struct *signal;
 	struct css_set *cgroups;
 	u64 self_exec_id;
 	char comm[16];

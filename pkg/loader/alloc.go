@@ -41,6 +41,7 @@ type AllocProbe struct {
 	NullElsewhere bool // calls whose first argument is 0 are counted in another function
 	Stepped       bool // the kernel does not emulate the instruction
 	Account       int  // that hits are counted in: below Options.AllocAccounts
+	Frees         bool // the event heap only: what its first argument points to is freed
 }
 
 func (p AllocProbe) cookie() uint64 {
@@ -51,6 +52,9 @@ func (p AllocProbe) cookie() uint64 {
 	if p.Stepped {
 		c |= uint64(bpfProfAllocRolePROF_ALLOC_STEPPED)
 	}
+	if p.Frees {
+		c |= uint64(bpfProfAllocRolePROF_ALLOC_FREES)
+	}
 	return c
 }
 
@@ -60,6 +64,7 @@ type allocPlan struct {
 	context int // of the walker
 	multi   bool
 	alone   bool
+	heap    bool // it is the event heap
 }
 
 func planAlloc(o Options) (allocPlan, error) {
@@ -78,16 +83,20 @@ func planAlloc(o Options) (allocPlan, error) {
 	}
 	var f *btf.Func
 	p.alone = spec.TypeByName("bpf_preempt_disable", &f) == nil
+	if p.heap = o.Events[event].IsHeap(); p.heap {
+		return p, canSeeFrees(spec, p)
+	}
 	p.multi = multiSeesThreads() == nil
 	return p, nil
 }
 
 // configureAlloc leaves the programs and the memory that the event alloc needs.
 func configureAlloc(spec *ebpf.CollectionSpec, o Options, p allocPlan) error {
+	configureHeap(spec, p)
 	if p.event < 0 || !p.multi {
 		delete(spec.Programs, bpfProgAllocMulti)
 	}
-	if p.event < 0 || p.multi {
+	if p.event < 0 || p.multi || p.heap {
 		delete(spec.Programs, bpfProgAllocProbe)
 	}
 	if p.event < 0 {
@@ -106,6 +115,7 @@ type alloc struct {
 	program  *ebpf.Program
 	hits     *ebpf.Map
 	accounts int
+	heap     *heap   // nil: the event is alloc
 	carried  float64 // what rounding left of earlier weights; of the goroutine of Run
 
 	mu     sync.Mutex // guards links
@@ -120,6 +130,10 @@ func newAlloc(coll *ebpf.Collection, o Options, p allocPlan) *alloc {
 	}
 	if p.multi {
 		a.program = coll.Programs[bpfProgAllocMulti]
+	}
+	if p.heap {
+		a.heap = newHeap(coll)
+		a.program = a.heap.program
 	}
 	return a
 }
@@ -137,7 +151,7 @@ func (a *alloc) weigh(s *Sample) {
 // An allocLink is the probes of one file in one process.
 type allocLink struct {
 	owner *alloc
-	links []link.Link
+	links []io.Closer
 	once  sync.Once
 }
 
@@ -175,7 +189,13 @@ func (s *Sampler) ProbeAllocs(pid int, file string, probes []AllocProbe) (io.Clo
 	if err != nil {
 		return nil, fmt.Errorf("probe allocations in %s: %w", file, err)
 	}
-	if a.multi {
+	if a.heap != nil {
+		k, err := a.heap.probe(pid, file, probes)
+		if err != nil {
+			return nil, err
+		}
+		l.links = append(l.links, k)
+	} else if a.multi {
 		var at, cookies []uint64
 		for _, p := range probes {
 			at, cookies = append(at, p.Offset), append(cookies, p.cookie())

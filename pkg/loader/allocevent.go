@@ -34,20 +34,24 @@ func AllocEvent(mean uint64) Event {
 func (e Event) IsAlloc() bool { return e.Type == typeAlloc }
 
 // hasPrograms reports whether the event has programs of its own, and none of the perf events.
-func (e Event) hasPrograms() bool { return e.IsAlloc() || e.IsOffCPU() }
+func (e Event) hasPrograms() bool { return e.probesAllocs() || e.IsOffCPU() }
 
-// allocEvent is the number of the event alloc; -1 without one.
+// allocEvent is the number of the event alloc, or heap; -1 without one.
 func (o Options) allocEvent() (int, error) {
 	at := -1
 	for i, e := range o.Events {
-		if !e.IsAlloc() {
+		if !e.probesAllocs() {
 			continue
 		}
 		if at >= 0 {
-			return 0, errors.New("event alloc: want it once")
+			return 0, errors.New("events alloc and heap: want one of them, and once")
 		}
-		if e.Period < minAllocMean || e.Period > maxAllocMean {
-			return 0, fmt.Errorf("event alloc: a sample for each %d bytes: want %d to %d", e.Period, minAllocMean, maxAllocMean)
+		least := uint64(minAllocMean)
+		if e.IsHeap() {
+			least = minHeapMean
+		}
+		if e.Period < least || e.Period > maxAllocMean {
+			return 0, fmt.Errorf("event %s: a sample for each %d bytes: want %d to %d", e.Name, e.Period, least, maxAllocMean)
 		}
 		at = i
 	}

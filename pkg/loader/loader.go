@@ -125,6 +125,10 @@ func Open(o Options) (*Sampler, error) {
 	}
 	if allocs.event >= 0 {
 		s.alloc = newAlloc(coll, o, allocs)
+		if err := s.hookHeap(); err != nil {
+			s.Close()
+			return nil, err
+		}
 	}
 	if s.reader, err = ringbuf.NewReader(coll.Maps[bpfMapRing]); err != nil {
 		s.Close()

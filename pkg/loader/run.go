@@ -84,6 +84,8 @@ func (s *Sampler) dispatch(raw []byte, sample *Sample, h Handler) error {
 		return s.offcpu.wakers.put(raw)
 	case bpfProfRecordTypePROF_RECORD_WAIT:
 		return s.waited(raw, sample, h)
+	case bpfProfRecordTypePROF_RECORD_HEAP:
+		return tellHeap(raw, h)
 	case bpfProfRecordTypePROF_RECORD_FILE:
 		f, err := decodeFile(raw)
 		if err != nil {
