@@ -34,6 +34,7 @@ const (
 	bpfProfAllocRolePROF_ALLOC_SIZE           bpfProfAllocRole = 7
 	bpfProfAllocRolePROF_ALLOC_NULL_ELSEWHERE bpfProfAllocRole = 8
 	bpfProfAllocRolePROF_ALLOC_STEPPED        bpfProfAllocRole = 16
+	bpfProfAllocRolePROF_ALLOC_FREES          bpfProfAllocRole = 32
 )
 
 type bpfProfComm struct {
@@ -66,8 +67,6 @@ type bpfProfConfig struct {
 	TaskStorage     uint32
 	SwitchState     uint32
 	WalkAsleep      uint32
-	Wakers          uint32
-	Pad             uint32
 	AllocEvent      uint32
 	AllocContext    uint32
 	AllocAlone      uint32
@@ -149,7 +148,6 @@ type bpfProfCounters struct {
 	Unfolded     uint64
 	Untracked    uint64
 	LostBusy     uint64
-	LostWakers   uint64
 }
 
 type bpfProfDoing uint32
@@ -211,10 +209,54 @@ const (
 	bpfProfFilterPROF_FILTER_CGROUP  bpfProfFilter = 3
 )
 
+type bpfProfHeap struct {
+	_      structs.HostLayout
+	Type   uint32
+	What   uint32
+	AtNs   uint64
+	TimeNs uint64
+	Tid    uint32
+	Pad    uint32
+}
+
+type bpfProfHeapWhat uint32
+
+const (
+	bpfProfHeapWhatPROF_HEAP_FREED  bpfProfHeapWhat = 1
+	bpfProfHeapWhatPROF_HEAP_REUSED bpfProfHeapWhat = 2
+	bpfProfHeapWhatPROF_HEAP_FAILED bpfProfHeapWhat = 3
+	bpfProfHeapWhatPROF_HEAP_FULL   bpfProfHeapWhat = 4
+	bpfProfHeapWhatPROF_HEAP_EXEC   bpfProfHeapWhat = 5
+	bpfProfHeapWhatPROF_HEAP_EXIT   bpfProfHeapWhat = 6
+)
+
 type bpfProfKsym struct {
 	_    structs.HostLayout
 	Addr uint64
 	Name [248]uint8
+}
+
+type bpfProfLive struct {
+	_      structs.HostLayout
+	TimeNs uint64
+	Tid    uint32
+	Tgid   uint32
+}
+
+type bpfProfLiveCounts struct {
+	_        structs.HostLayout
+	Freed    uint64
+	Reused   uint64
+	Failed   uint64
+	Full     uint64
+	Unsent   uint64
+	Unpaired uint64
+}
+
+type bpfProfLiveKey struct {
+	_   structs.HostLayout
+	Mm  uint64
+	Ptr uint64
 }
 
 type bpfProfObject struct {
@@ -240,7 +282,7 @@ const (
 	bpfProfRecordTypePROF_RECORD_FILE   bpfProfRecordType = 2
 	bpfProfRecordTypePROF_RECORD_COMM   bpfProfRecordType = 3
 	bpfProfRecordTypePROF_RECORD_WAIT   bpfProfRecordType = 4
-	bpfProfRecordTypePROF_RECORD_WAKER  bpfProfRecordType = 5
+	bpfProfRecordTypePROF_RECORD_HEAP   bpfProfRecordType = 5
 )
 
 type bpfProfSample struct {
@@ -318,16 +360,7 @@ type bpfProfWait struct {
 	Ns          [2]uint64
 	Probability uint32
 	Doing       uint32
-	WakerNs     uint64
 }
-
-type bpfProfWakers uint32
-
-const (
-	bpfProfWakersPROF_WAKERS_NONE   bpfProfWakers = 0
-	bpfProfWakersPROF_WAKERS_CHOOSE bpfProfWakers = 1
-	bpfProfWakersPROF_WAKERS_FOLLOW bpfProfWakers = 2
-)
 
 // Names of all BPF objects in the ELF.
 //
@@ -364,7 +397,11 @@ const (
 	bpfMapFiles            = "files"
 	bpfMapGaps             = "gaps"
 	bpfMapKsyms            = "ksyms"
+	bpfMapLiveCounts       = "live_counts"
+	bpfMapLiveFilters      = "live_filters"
+	bpfMapLives            = "lives"
 	bpfMapObjects          = "objects"
+	bpfMapPendings         = "pendings"
 	bpfMapProcesses        = "processes"
 	bpfMapRing             = "ring"
 	bpfMapScratches        = "scratches"
@@ -383,11 +420,13 @@ const (
 	bpfProgCountSwitch     = "count_switch"
 	bpfProgCpuEvent        = "cpu_event"
 	bpfProgKsymNames       = "ksym_names"
+	bpfProgLiveExec        = "live_exec"
+	bpfProgLiveExit        = "live_exit"
+	bpfProgLiveSession     = "live_session"
 	bpfProgOffcpuDefer     = "offcpu_defer"
 	bpfProgOffcpuFork      = "offcpu_fork"
 	bpfProgOffcpuSwitch    = "offcpu_switch"
 	bpfProgOffcpuVisit     = "offcpu_visit"
-	bpfProgOffcpuWake      = "offcpu_wake"
 	bpfProgTargetFork      = "target_fork"
 	bpfProgTargetFree      = "target_free"
 	bpfProgTraceEvent      = "trace_event"
@@ -404,11 +443,12 @@ const (
 	bpfVarTypeDoing        = "type_doing"
 	bpfVarTypeEnd          = "type_end"
 	bpfVarTypeFilter       = "type_filter"
+	bpfVarTypeHeap         = "type_heap"
+	bpfVarTypeHeapWhat     = "type_heap_what"
 	bpfVarTypeRecord       = "type_record"
 	bpfVarTypeRow          = "type_row"
 	bpfVarTypeVma          = "type_vma"
 	bpfVarTypeWait         = "type_wait"
-	bpfVarTypeWakers       = "type_wakers"
 	bpfVarVisitSamples     = "visit_samples"
 )
 
@@ -462,11 +502,13 @@ type bpfProgramSpecs struct {
 	CountSwitch  *ebpf.ProgramSpec `ebpf:"count_switch"`
 	CpuEvent     *ebpf.ProgramSpec `ebpf:"cpu_event"`
 	KsymNames    *ebpf.ProgramSpec `ebpf:"ksym_names"`
+	LiveExec     *ebpf.ProgramSpec `ebpf:"live_exec"`
+	LiveExit     *ebpf.ProgramSpec `ebpf:"live_exit"`
+	LiveSession  *ebpf.ProgramSpec `ebpf:"live_session"`
 	OffcpuDefer  *ebpf.ProgramSpec `ebpf:"offcpu_defer"`
 	OffcpuFork   *ebpf.ProgramSpec `ebpf:"offcpu_fork"`
 	OffcpuSwitch *ebpf.ProgramSpec `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.ProgramSpec `ebpf:"offcpu_visit"`
-	OffcpuWake   *ebpf.ProgramSpec `ebpf:"offcpu_wake"`
 	TargetFork   *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TargetFree   *ebpf.ProgramSpec `ebpf:"target_free"`
 	TraceEvent   *ebpf.ProgramSpec `ebpf:"trace_event"`
@@ -507,7 +549,11 @@ type bpfMapSpecs struct {
 	Files        *ebpf.MapSpec `ebpf:"files"`
 	Gaps         *ebpf.MapSpec `ebpf:"gaps"`
 	Ksyms        *ebpf.MapSpec `ebpf:"ksyms"`
+	LiveCounts   *ebpf.MapSpec `ebpf:"live_counts"`
+	LiveFilters  *ebpf.MapSpec `ebpf:"live_filters"`
+	Lives        *ebpf.MapSpec `ebpf:"lives"`
 	Objects      *ebpf.MapSpec `ebpf:"objects"`
+	Pendings     *ebpf.MapSpec `ebpf:"pendings"`
 	Processes    *ebpf.MapSpec `ebpf:"processes"`
 	Ring         *ebpf.MapSpec `ebpf:"ring"`
 	Scratches    *ebpf.MapSpec `ebpf:"scratches"`
@@ -537,11 +583,12 @@ type bpfVariableSpecs struct {
 	TypeDoing        *ebpf.VariableSpec `ebpf:"type_doing"`
 	TypeEnd          *ebpf.VariableSpec `ebpf:"type_end"`
 	TypeFilter       *ebpf.VariableSpec `ebpf:"type_filter"`
+	TypeHeap         *ebpf.VariableSpec `ebpf:"type_heap"`
+	TypeHeapWhat     *ebpf.VariableSpec `ebpf:"type_heap_what"`
 	TypeRecord       *ebpf.VariableSpec `ebpf:"type_record"`
 	TypeRow          *ebpf.VariableSpec `ebpf:"type_row"`
 	TypeVma          *ebpf.VariableSpec `ebpf:"type_vma"`
 	TypeWait         *ebpf.VariableSpec `ebpf:"type_wait"`
-	TypeWakers       *ebpf.VariableSpec `ebpf:"type_wakers"`
 	VisitSamples     *ebpf.VariableSpec `ebpf:"visit_samples"`
 }
 
@@ -596,7 +643,11 @@ type bpfMaps struct {
 	Files        *ebpf.Map `ebpf:"files"`
 	Gaps         *ebpf.Map `ebpf:"gaps"`
 	Ksyms        *ebpf.Map `ebpf:"ksyms"`
+	LiveCounts   *ebpf.Map `ebpf:"live_counts"`
+	LiveFilters  *ebpf.Map `ebpf:"live_filters"`
+	Lives        *ebpf.Map `ebpf:"lives"`
 	Objects      *ebpf.Map `ebpf:"objects"`
+	Pendings     *ebpf.Map `ebpf:"pendings"`
 	Processes    *ebpf.Map `ebpf:"processes"`
 	Ring         *ebpf.Map `ebpf:"ring"`
 	Scratches    *ebpf.Map `ebpf:"scratches"`
@@ -642,7 +693,11 @@ func (m *bpfMaps) Close() error {
 		m.Files,
 		m.Gaps,
 		m.Ksyms,
+		m.LiveCounts,
+		m.LiveFilters,
+		m.Lives,
 		m.Objects,
+		m.Pendings,
 		m.Processes,
 		m.Ring,
 		m.Scratches,
@@ -673,11 +728,12 @@ type bpfVariables struct {
 	TypeDoing        *ebpf.Variable `ebpf:"type_doing"`
 	TypeEnd          *ebpf.Variable `ebpf:"type_end"`
 	TypeFilter       *ebpf.Variable `ebpf:"type_filter"`
+	TypeHeap         *ebpf.Variable `ebpf:"type_heap"`
+	TypeHeapWhat     *ebpf.Variable `ebpf:"type_heap_what"`
 	TypeRecord       *ebpf.Variable `ebpf:"type_record"`
 	TypeRow          *ebpf.Variable `ebpf:"type_row"`
 	TypeVma          *ebpf.Variable `ebpf:"type_vma"`
 	TypeWait         *ebpf.Variable `ebpf:"type_wait"`
-	TypeWakers       *ebpf.Variable `ebpf:"type_wakers"`
 	VisitSamples     *ebpf.Variable `ebpf:"visit_samples"`
 }
 
@@ -693,11 +749,13 @@ type bpfPrograms struct {
 	CountSwitch  *ebpf.Program `ebpf:"count_switch"`
 	CpuEvent     *ebpf.Program `ebpf:"cpu_event"`
 	KsymNames    *ebpf.Program `ebpf:"ksym_names"`
+	LiveExec     *ebpf.Program `ebpf:"live_exec"`
+	LiveExit     *ebpf.Program `ebpf:"live_exit"`
+	LiveSession  *ebpf.Program `ebpf:"live_session"`
 	OffcpuDefer  *ebpf.Program `ebpf:"offcpu_defer"`
 	OffcpuFork   *ebpf.Program `ebpf:"offcpu_fork"`
 	OffcpuSwitch *ebpf.Program `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.Program `ebpf:"offcpu_visit"`
-	OffcpuWake   *ebpf.Program `ebpf:"offcpu_wake"`
 	TargetFork   *ebpf.Program `ebpf:"target_fork"`
 	TargetFree   *ebpf.Program `ebpf:"target_free"`
 	TraceEvent   *ebpf.Program `ebpf:"trace_event"`
@@ -713,11 +771,13 @@ func (p *bpfPrograms) Close() error {
 		p.CountSwitch,
 		p.CpuEvent,
 		p.KsymNames,
+		p.LiveExec,
+		p.LiveExit,
+		p.LiveSession,
 		p.OffcpuDefer,
 		p.OffcpuFork,
 		p.OffcpuSwitch,
 		p.OffcpuVisit,
-		p.OffcpuWake,
 		p.TargetFork,
 		p.TargetFree,
 		p.TraceEvent,
