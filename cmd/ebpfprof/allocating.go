@@ -14,6 +14,7 @@ import (
 type allocating struct {
 	*agent.Allocations
 	event   int
+	name    string
 	period  int64
 	begun   bool
 	end     time.Time
@@ -23,6 +24,9 @@ type allocating struct {
 
 // handler takes the samples: calls from within an allocator are left out.
 func (r *recording) handler() loader.Handler {
+	if r.live != nil {
+		return r.live.recorder
+	}
 	if r.allocs == nil {
 		return r.recorder
 	}
@@ -45,18 +49,23 @@ func (h outerCalls) Sample(s *loader.Sample) {
 
 // openAllocs prepares for the event alloc, if it is asked for.
 func (r *recording) openAllocs() error {
-	at := slices.IndexFunc(r.events, loader.Event.IsAlloc)
+	at := slices.IndexFunc(r.events, func(e loader.Event) bool { return e.IsAlloc() || e.IsHeap() })
 	if at < 0 {
 		return nil
 	}
-	a, err := agent.NewAllocations(agent.AllocOptions{FS: r.fs, Kernel: r.sampler, Budget: r.allocBudget})
+	budget := r.allocBudget
+	if r.live != nil {
+		budget = 0 // frees that are not seen would be leaks
+	}
+	a, err := agent.NewAllocations(agent.AllocOptions{FS: r.fs, Kernel: r.sampler, Budget: budget, Frees: r.live != nil})
 	if err != nil {
 		return err
 	}
 	r.allocs = &allocating{
-		Allocations: a, event: at, period: int64(r.events[at].Period),
+		Allocations: a, event: at, name: r.events[at].Name, period: int64(r.events[at].Period),
 		stopped: make(chan struct{}), ended: make(chan struct{}),
 	}
+	r.live.follow(r)
 	return nil
 }
 
@@ -70,6 +79,7 @@ func (r *recording) startAllocs() error {
 	if r.child != nil && r.targets.Child {
 		started = append(started, r.child.pid())
 	}
+	r.live.begin()
 	a.begun = true
 	err := a.Start(r.targets.PIDs, started...)
 	if err != nil {
@@ -106,7 +116,7 @@ func (a *allocating) close() {
 
 // discount takes calls from within allocators out of what was counted.
 func (a *allocating) discount(c *loader.Counters, e loader.Event) {
-	if a == nil || !e.IsAlloc() {
+	if a == nil || e.Name != a.name {
 		return
 	}
 	nested := a.NestedSamples()

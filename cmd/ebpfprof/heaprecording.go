@@ -61,6 +61,9 @@ func (r *recording) runHeap(ctx context.Context) error {
 	if heap.summary.Processes == 0 {
 		none = noHeap(*heap.summary)
 	}
+	if none != nil && r.unprobed != nil && r.child == nil {
+		return &exitError{exitUnsupported, errors.Join(r.unprobed, failed)}
+	}
 	return r.end(failed, signals, none)
 }
 

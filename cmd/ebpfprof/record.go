@@ -46,6 +46,8 @@ type recordFlags struct {
 	enable      int64
 	allocBudget float64
 	wakers      bool
+	timeline    string
+	analysis    string
 }
 
 // addTargets adds the flags that choose targets. named is what the name of --comm is compared with.
@@ -72,7 +74,8 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
   sudo ebpfprof record --comm '^postgres' -o - --format folded | sort
   sudo ebpfprof record -o build.svg -- make -j8
   sudo ebpfprof record -e cpu -e page-faults:100 -o 'profile.%e.svg' -p 4711
-  sudo ebpfprof record -e heap -p 4711 -d 1s -o heap.pb.gz`,
+  sudo ebpfprof record -e heap -p 4711 -d 1s -o heap.pb.gz
+  sudo ebpfprof record -e heap --timeline heap.svg --analysis heap.txt -- ./server`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if at := cmd.ArgsLenAtDash(); at != 0 && len(args) > 0 {
 				return usageError("unexpected argument %q: a command to run comes after --", args[0])
@@ -101,6 +104,8 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
 	fl.Int64Var(&f.enable, "heap-enable", 0, "for -e heap: turn memory profiling on in Go programs that have it off, one sample per `BYTES`, and off again at the end")
+	fl.StringVar(&f.timeline, "timeline", "", "for -e heap: draw the heap over time and what made its peak, as SVG, to `FILE`")
+	fl.StringVar(&f.analysis, "analysis", "", "for -e heap: write peak, leaks and who allocates as text to `FILE`")
 	fl.BoolVar(&f.asRoot, "as-root", false, "under sudo, run the command as root, not as you")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress and no last line")
 	return cmd
@@ -140,22 +145,32 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	if r.targets, err = f.targets(len(command) > 0); err != nil {
 		return nil, err
 	}
-	names, heap := takeHeap(f.events)
+	names, heap, err := takeHeap(f.events)
+	if err != nil {
+		return nil, err
+	}
 	if len(names) > 0 {
 		if r.events, err = parseEvents(names, f.frequency); err != nil {
 			return nil, err
 		}
 	}
-	if f.enable < 0 || f.enable > 0 && !heap {
+	if f.enable < 0 || f.enable > 0 && heap == nil {
 		return nil, usageError("--heap-enable %d: want a number of bytes, with -e %s", f.enable, heapEvent)
 	}
 	names = nil
 	for _, e := range r.events {
 		names = append(names, e.Name)
 	}
-	if heap {
+	if heap != nil {
 		r.heap = newHeapWatch(r.fs, r.targets, r.targets.Child, f.enable)
 		names = append(names, heapEvent)
+		if r.wantsLiveHeap() {
+			r.events = append(r.events, *heap)
+			r.live = &liveHeap{event: len(r.events) - 1}
+		}
+	}
+	if err := f.planHistory(r); err != nil {
+		return nil, err
 	}
 	if slices.ContainsFunc(r.events, loader.Event.IsAlloc) && len(r.targets.PIDs) == 0 && !r.targets.Child {
 		return nil, usageError("event alloc: its probes cost every call of what they are put on: name processes with -p, or a command after --")
@@ -219,18 +234,6 @@ func (f *recordFlags) label(command []string) string {
 		}
 	}
 	return "all"
-}
-
-// takeHeap takes the heap out of the events' names: it is read, not sampled.
-func takeHeap(names []string) (others []string, heap bool) {
-	for _, name := range names {
-		if name == heapEvent {
-			heap = true
-			continue
-		}
-		others = append(others, name)
-	}
-	return others, heap
 }
 
 // parseEvents reads NAME[@HZ|:PERIOD] of each event.

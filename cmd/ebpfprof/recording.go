@@ -33,6 +33,10 @@ type recording struct {
 	metrics     string
 	push        *pushTarget // nil: nowhere
 	heap        *heapWatch  // nil: not asked for
+	live        *liveHeap   // nil: as heap, or of Go programs only
+	timeline    string      // of the live heap
+	analysis    string
+	unprobed    error // why there is no live heap
 	ringBytes   int
 	quiet       bool
 	allocBudget float64 // share of the CPU time of the targets
@@ -64,14 +68,16 @@ func (r *recording) run(ctx context.Context) error {
 		return r.runHeap(ctx)
 	}
 	if err := probe.Privileges(); err != nil {
-		return &exitError{exitUnsupported, err}
+		return r.withoutLive(ctx, err)
 	}
 	for _, e := range r.events {
 		if err := canSample(e); err != nil {
 			return &exitError{exitUnsupported, err}
 		}
 	}
-	if err := r.open(); err != nil {
+	if err := r.open(); errors.Is(err, loader.ErrKernel) {
+		return r.withoutLive(ctx, err)
+	} else if err != nil {
 		return err
 	}
 	defer r.sampler.Close()
@@ -269,12 +275,15 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 		return &exitError{exitFailed, err}
 	}
 	kernelBytes := r.sampler.KernelBytes()
+	if err := r.endLive(duration, counters, &heap); err != nil {
+		return &exitError{exitFailed, err}
+	}
 	waited, err := r.fitOffCPU()
 	if err != nil {
 		return &exitError{exitFailed, err}
 	}
 	stacks, failed := r.writeProfiles(duration, counters, heap.profile)
-	failed = errors.Join(failed, heap.failed)
+	failed = errors.Join(failed, heap.failed, r.writeHistory())
 	summary := agent.Summary{
 		DurationSeconds: duration.Seconds(),
 		CPUs:            r.sampler.CPUs(),
@@ -292,9 +301,10 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 				s.OffCPU.Wakers = (*agent.WakersSummary)(new(r.sampler.Wakers()))
 			}
 		}
-		if e.IsAlloc() {
+		if e.IsAlloc() || e.IsHeap() {
 			s.Alloc = r.allocs.summary(e, stacks[i].Objects)
 		}
+		r.live.enter(&s, e)
 		summary.Events[e.Name] = s
 		programs += counters[i].RunTime
 	}
@@ -371,7 +381,7 @@ func (r *recording) writeProfiles(duration time.Duration, counters []loader.Coun
 	ofAll := r.recorder.Times()
 	for _, o := range r.outputs {
 		p, times := all, ofAll
-		if o.event == len(r.events) {
+		if r.isHeap(o) {
 			if heap != nil {
 				failed = errors.Join(failed, o.write(heap, nil, r.owner))
 			}
@@ -388,10 +398,14 @@ func (r *recording) writeProfiles(duration time.Duration, counters []loader.Coun
 			failed = errors.Join(failed, r.push.push(context.Background(), heap, 0))
 		}
 		for i := range r.events {
+			if r.events[i].IsHeap() {
+				continue
+			}
 			p := r.recorder.ProfileOf(i, r.started, duration, r.comments(counters, i)...)
 			failed = errors.Join(failed, r.push.push(context.Background(), p, counters[i].LostTotal()))
 		}
 	}
+	r.live.replace(stacks)
 	return stacks, failed
 }
 
@@ -409,7 +423,7 @@ func (r *recording) comments(counters []loader.Counters, event int) []string {
 			comments = append(comments, "skid of "+e.Name+": "+skid)
 		}
 	}
-	if event == allEvents || r.events[event].IsAlloc() {
+	if event == allEvents || r.events[event].IsAlloc() || r.events[event].IsHeap() {
 		comments = append(comments, r.allocs.comments()...)
 	}
 	return comments
@@ -425,7 +439,7 @@ func (r *recording) noSamples(duration time.Duration, counters []loader.Counters
 		idle += c.Idle
 	}
 	why := "the targets used no CPU"
-	if len(r.events) == 1 && r.events[0].IsAlloc() {
+	if len(r.events) == 1 && r.allocs != nil {
 		return fmt.Errorf("no samples in %s: %s", duration.Round(time.Millisecond), r.allocs.silence())
 	}
 	if len(r.events) == 1 && r.events[0].IsOffCPU() {

@@ -77,9 +77,10 @@ func (r *recording) report(s agent.Summary, counters []loader.Counters) {
 			fmt.Fprintln(os.Stderr, offCPULine(o))
 		}
 	}
-	if s.Heap != nil {
+	if s.Heap != nil && (r.live == nil || s.Heap.Processes > 0) {
 		reportHeap(s.Heap)
 	}
+	r.live.report()
 	for _, line := range r.allocs.comments() {
 		fmt.Fprintln(os.Stderr, line)
 	}
@@ -134,7 +135,7 @@ func (r *recording) worth(event int) string {
 		return fmt.Sprintf(", each 1/%d s of a CPU", e.Frequency)
 	case e.IsOffCPU():
 		return fmt.Sprintf(", for about %s of waiting each, weighted by what they stand for", time.Duration(e.Period))
-	case e.IsAlloc():
+	case e.IsAlloc() || e.IsHeap():
 		return fmt.Sprintf(", one for about %d bytes, weighted by what they stand for", e.Period)
 	case e.Period > 1:
 		return fmt.Sprintf(", each %d events", e.Period)

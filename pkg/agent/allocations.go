@@ -44,6 +44,8 @@ type AllocOptions struct {
 	Wanted func(service string) bool
 	// Accounts is how many there may be: loader.Options.AllocAccounts. Default: 1.
 	Accounts int
+	// Frees puts probes on what frees memory, too: for the event heap.
+	Frees bool
 	// Keep is how far back Coverage is asked for; 0: never.
 	Keep time.Duration
 }

@@ -63,7 +63,7 @@ func (a *Allocations) open(name string, open func() (*os.File, error)) *library 
 	}
 	a.byInode[l.inode] = l
 	if l.found, err = allocator.Find(f, true); err == nil {
-		l.probes = allocProbes(l.found)
+		l.probes = allocProbes(l.found, a.options.Frees)
 	}
 	if len(l.probes) == 0 {
 		f.Close()
@@ -73,15 +73,15 @@ func (a *Allocations) open(name string, open func() (*os.File, error)) *library 
 	return l
 }
 
-// allocProbes are the probes on what allocates.
-func allocProbes(l allocator.Library) (probes []loader.AllocProbe) {
+// allocProbes are the probes on what allocates, and, with frees, on what frees.
+func allocProbes(l allocator.Library, frees bool) (probes []loader.AllocProbe) {
 	for _, f := range l.Functions {
-		if f.Size == allocator.NoSize {
+		if f.Size == allocator.NoSize && !frees {
 			continue
 		}
 		probes = append(probes, loader.AllocProbe{
 			Offset: f.Entry + uint64(f.Site.Offset), Size: allocSize(f.Size), NullElsewhere: f.NullElsewhere,
-			Stepped: f.Site.Class == probesite.Stepped,
+			Stepped: f.Site.Class == probesite.Stepped, Frees: frees && f.Frees,
 		})
 	}
 	return probes

@@ -62,7 +62,7 @@ func (a *Allocations) Summary(period, objects int64) *AllocSummary {
 	s.Hits, s.Stepped = h.Total(), h.Stepped
 	for _, l := range a.byInode {
 		if l.file != nil {
-			s.Allocators = append(s.Allocators, l.summary())
+			s.Allocators = append(s.Allocators, l.summary(a.options.Frees))
 		}
 	}
 	slices.SortFunc(s.Allocators, func(x, y AllocatorSummary) int { return cmp.Compare(x.File, y.File) })
@@ -81,10 +81,10 @@ func (a *Allocations) Recorded(period int64, until time.Time) []string {
 
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-func (l *library) summary() AllocatorSummary {
+func (l *library) summary(frees bool) AllocatorSummary {
 	s := AllocatorSummary{File: l.name, Family: l.found.Family}
 	for _, f := range l.found.Functions {
-		if f.Size != allocator.NoSize {
+		if f.Size != allocator.NoSize || frees {
 			s.Functions = append(s.Functions, AllocatorFunctionSite{f.Name, f.Site.Offset, f.Site.Class.String(), f.Site.Reason})
 		}
 	}

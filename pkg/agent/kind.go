@@ -42,6 +42,9 @@ func KindOf(e loader.Event) Kind {
 	if e.IsAlloc() {
 		return allocKind(e)
 	}
+	if e.IsHeap() {
+		return heapKind(e)
+	}
 	k := Kind{Event: e.Name, Type: profile.ValueType{Type: profileType(e.Name), Unit: "count"}, Period: int64(e.Period)}
 	if e.Clock() {
 		k.Type.Unit = "nanoseconds"

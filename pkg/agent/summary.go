@@ -70,8 +70,10 @@ type EventSummary struct {
 	Skid string `json:"skid,omitempty"`
 	// OffCPU is of the event off-cpu.
 	OffCPU *OffCPUSummary `json:"off_cpu,omitempty"`
-	// Alloc is of the event alloc.
+	// Alloc is of the probes of the events alloc and heap.
 	Alloc *AllocSummary `json:"alloc,omitempty"`
+	// LiveHeap is of the event heap, of programs that are not Go's.
+	LiveHeap *LiveHeapSummary `json:"live_heap,omitempty"`
 	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
 	Guessed uint64 `json:"guessed"`
 }
