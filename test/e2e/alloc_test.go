@@ -14,14 +14,17 @@ import (
 )
 
 // allocators are those that Debian has, as programs of ours use them.
-func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd {
+func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd { return allocatorsOf(t, "allocs") }
+
+// allocatorsOf is allocators for another program.
+func allocatorsOf(t *testing.T, name string) map[string]func(t *testing.T) *exec.Cmd {
 	preloaded := func(pattern string) func(*testing.T) *exec.Cmd {
 		return func(t *testing.T) *exec.Cmd {
 			paths, _ := filepath.Glob(pattern)
 			if len(paths) == 0 {
 				t.Skipf("needs %s", pattern)
 			}
-			cmd := exec.Command(target.C(t, "allocs"))
+			cmd := exec.Command(target.C(t, name))
 			cmd.Env = append(os.Environ(), "LD_PRELOAD="+paths[0])
 			return cmd
 		}
@@ -29,7 +32,7 @@ func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd {
 	musl := func(flags ...string) func(*testing.T) *exec.Cmd {
 		return func(t *testing.T) *exec.Cmd {
 			need(t, "musl-gcc")
-			source, out := target.Source(t, "allocs"), filepath.Join(t.TempDir(), "allocs")
+			source, out := target.Source(t, name), filepath.Join(t.TempDir(), name)
 			args := append([]string{"-O1", "-fno-omit-frame-pointer", "-o", out, source}, flags...)
 			if text, err := exec.Command("musl-gcc", args...).CombinedOutput(); err != nil {
 				t.Fatalf("musl-gcc: %v\n%s", err, text)
@@ -38,8 +41,8 @@ func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd {
 		}
 	}
 	return map[string]func(*testing.T) *exec.Cmd{
-		"glibc":        func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, "allocs")) },
-		"glibc-static": func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, "allocs", "-static")) },
+		"glibc":        func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, name)) },
+		"glibc-static": func(t *testing.T) *exec.Cmd { return exec.Command(target.C(t, name, "-static")) },
 		"jemalloc":     preloaded("/usr/lib/*-linux-gnu/libjemalloc.so.2"),
 		"tcmalloc":     preloaded("/usr/lib/*-linux-gnu/libtcmalloc_minimal.so.4"),
 		"mimalloc":     preloaded("/usr/lib/*-linux-gnu/libmimalloc.so.2"),
