@@ -30,7 +30,7 @@ type count struct {
 }
 
 func (c count) plus(o count) count {
-	return count{c.samples + o.samples, c.events + o.events, c.weight + o.weight, c.objects + o.objects}
+	return count{c.samples + o.samples, c.events + o.events, c.weight + o.weight, c.objects + o.objects, c.waited + o.waited}
 }
 
 // builderOptions are those of a profile of some kinds. What is shown of it first is the first kind.

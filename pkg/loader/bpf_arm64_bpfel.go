@@ -14,12 +14,13 @@ import (
 )
 
 type bpfProfAlloc struct {
-	_       structs.HostLayout
-	Left    int64
-	Hits    uint64
-	Stepped uint64
-	Drawn   uint64
-	Owner   uint64
+	_        structs.HostLayout
+	Left     int64
+	Hits     uint64
+	Stepped  uint64
+	Drawn    uint64
+	Owner    uint64
+	WalkedNs uint64
 }
 
 type bpfProfAllocRole uint32
@@ -34,6 +35,7 @@ const (
 	bpfProfAllocRolePROF_ALLOC_SIZE           bpfProfAllocRole = 7
 	bpfProfAllocRolePROF_ALLOC_NULL_ELSEWHERE bpfProfAllocRole = 8
 	bpfProfAllocRolePROF_ALLOC_STEPPED        bpfProfAllocRole = 16
+	bpfProfAllocRolePROF_ALLOC_ACCOUNT        bpfProfAllocRole = 32
 	bpfProfAllocRolePROF_ALLOC_FREES          bpfProfAllocRole = 32
 )
 
@@ -67,6 +69,8 @@ type bpfProfConfig struct {
 	TaskStorage     uint32
 	SwitchState     uint32
 	WalkAsleep      uint32
+	Wakers          uint32
+	Pad             uint32
 	AllocEvent      uint32
 	AllocContext    uint32
 	AllocAlone      uint32
@@ -148,6 +152,7 @@ type bpfProfCounters struct {
 	Unfolded     uint64
 	Untracked    uint64
 	LostBusy     uint64
+	LostWakers   uint64
 }
 
 type bpfProfDoing uint32
@@ -282,7 +287,8 @@ const (
 	bpfProfRecordTypePROF_RECORD_FILE   bpfProfRecordType = 2
 	bpfProfRecordTypePROF_RECORD_COMM   bpfProfRecordType = 3
 	bpfProfRecordTypePROF_RECORD_WAIT   bpfProfRecordType = 4
-	bpfProfRecordTypePROF_RECORD_HEAP   bpfProfRecordType = 5
+	bpfProfRecordTypePROF_RECORD_WAKER  bpfProfRecordType = 5
+	bpfProfRecordTypePROF_RECORD_HEAP   bpfProfRecordType = 6
 )
 
 type bpfProfSample struct {
@@ -360,7 +366,16 @@ type bpfProfWait struct {
 	Ns          [2]uint64
 	Probability uint32
 	Doing       uint32
+	WakerNs     uint64
 }
+
+type bpfProfWakers uint32
+
+const (
+	bpfProfWakersPROF_WAKERS_NONE   bpfProfWakers = 0
+	bpfProfWakersPROF_WAKERS_CHOOSE bpfProfWakers = 1
+	bpfProfWakersPROF_WAKERS_FOLLOW bpfProfWakers = 2
+)
 
 // Names of all BPF objects in the ELF.
 //
@@ -427,6 +442,7 @@ const (
 	bpfProgOffcpuFork      = "offcpu_fork"
 	bpfProgOffcpuSwitch    = "offcpu_switch"
 	bpfProgOffcpuVisit     = "offcpu_visit"
+	bpfProgOffcpuWake      = "offcpu_wake"
 	bpfProgTargetFork      = "target_fork"
 	bpfProgTargetFree      = "target_free"
 	bpfProgTraceEvent      = "trace_event"
@@ -449,6 +465,7 @@ const (
 	bpfVarTypeRow          = "type_row"
 	bpfVarTypeVma          = "type_vma"
 	bpfVarTypeWait         = "type_wait"
+	bpfVarTypeWakers       = "type_wakers"
 	bpfVarVisitSamples     = "visit_samples"
 )
 
@@ -509,6 +526,7 @@ type bpfProgramSpecs struct {
 	OffcpuFork   *ebpf.ProgramSpec `ebpf:"offcpu_fork"`
 	OffcpuSwitch *ebpf.ProgramSpec `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.ProgramSpec `ebpf:"offcpu_visit"`
+	OffcpuWake   *ebpf.ProgramSpec `ebpf:"offcpu_wake"`
 	TargetFork   *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TargetFree   *ebpf.ProgramSpec `ebpf:"target_free"`
 	TraceEvent   *ebpf.ProgramSpec `ebpf:"trace_event"`
@@ -589,6 +607,7 @@ type bpfVariableSpecs struct {
 	TypeRow          *ebpf.VariableSpec `ebpf:"type_row"`
 	TypeVma          *ebpf.VariableSpec `ebpf:"type_vma"`
 	TypeWait         *ebpf.VariableSpec `ebpf:"type_wait"`
+	TypeWakers       *ebpf.VariableSpec `ebpf:"type_wakers"`
 	VisitSamples     *ebpf.VariableSpec `ebpf:"visit_samples"`
 }
 
@@ -734,6 +753,7 @@ type bpfVariables struct {
 	TypeRow          *ebpf.Variable `ebpf:"type_row"`
 	TypeVma          *ebpf.Variable `ebpf:"type_vma"`
 	TypeWait         *ebpf.Variable `ebpf:"type_wait"`
+	TypeWakers       *ebpf.Variable `ebpf:"type_wakers"`
 	VisitSamples     *ebpf.Variable `ebpf:"visit_samples"`
 }
 
@@ -756,6 +776,7 @@ type bpfPrograms struct {
 	OffcpuFork   *ebpf.Program `ebpf:"offcpu_fork"`
 	OffcpuSwitch *ebpf.Program `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.Program `ebpf:"offcpu_visit"`
+	OffcpuWake   *ebpf.Program `ebpf:"offcpu_wake"`
 	TargetFork   *ebpf.Program `ebpf:"target_fork"`
 	TargetFree   *ebpf.Program `ebpf:"target_free"`
 	TraceEvent   *ebpf.Program `ebpf:"trace_event"`
@@ -778,6 +799,7 @@ func (p *bpfPrograms) Close() error {
 		p.OffcpuFork,
 		p.OffcpuSwitch,
 		p.OffcpuVisit,
+		p.OffcpuWake,
 		p.TargetFork,
 		p.TargetFree,
 		p.TraceEvent,
