@@ -106,11 +106,12 @@ int main(int argc, char **argv)
 		site_table(2000);
 	begin = now();
 	for (unsigned long i = 0; i < all; i++) {
-		unsigned n = i % 100 ? next() % SITES : LEAKY;
+		unsigned lose = i % 100 == 0, n = lose ? LEAKY : next() % SITES;
 		size_t size = 32 + next() % 2000;
 		void *p = allocate(n, size);
 
-		if (i % 100 == 0) {
+		__asm__ volatile("" : "+r"(lose)); /* or the compiler makes two calls, one for each case */
+		if (lose) {
 			leaked++;
 			bytes += size;
 			continue;
