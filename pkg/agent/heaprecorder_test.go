@@ -119,13 +119,14 @@ func TestSitesThatFreeAreNoLeaks(t *testing.T) {
 		"in batches":           func(_ *rand.Rand, born time.Duration) time.Duration { return 10*time.Second - born%(10*time.Second) },
 		"some much later":      func(r *rand.Rand, _ time.Duration) time.Duration { return seldom(r, 0.02, 30*time.Second) },
 		"very few much later":  func(r *rand.Rand, _ time.Duration) time.Duration { return seldom(r, 0.005, 20*time.Second) },
+		"very few after most":  func(r *rand.Rand, _ time.Duration) time.Duration { return seldom(r, 0.009, 40*time.Second) },
 		"kept from the start":  func(_ *rand.Rand, born time.Duration) time.Duration { return keptIf(born < 5*time.Second) },
 		"kept in the middle":   func(_ *rand.Rand, born time.Duration) time.Duration { return keptIf(born > all/3 && born < all/2) },
 		"kept at the very end": func(_ *rand.Rand, born time.Duration) time.Duration { return keptIf(born > all-2*time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newHeapScript(t)
-			s.lives(all, 6000, rand.New(rand.NewPCG(1, 2)), life)
+			s.lives(all, 20000, rand.New(rand.NewPCG(1, 2)), life)
 			if r := s.report(all); len(r.History.Leaks) > 0 {
 				t.Errorf("%+v", r.History.Leaks)
 			}

@@ -14,7 +14,9 @@ import (
 )
 
 // allocators are those that Debian has, as programs of ours use them.
-func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd { return allocatorsOf(t, "allocs") }
+func allocators(t *testing.T) map[string]func(t *testing.T) *exec.Cmd {
+	return allocatorsOf(t, "allocs")
+}
 
 // allocatorsOf is allocators for another program.
 func allocatorsOf(t *testing.T, name string) map[string]func(t *testing.T) *exec.Cmd {

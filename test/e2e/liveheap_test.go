@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	pprof "github.com/google/pprof/profile"
 
@@ -185,5 +186,57 @@ func TestLeaks(t *testing.T) {
 	}
 	if off := kib*1024/lost - 1; os.Getenv("EBPFPROF_LONG") != "" && math.Abs(off) > 0.1 {
 		t.Errorf("%.1f KiB leaked, %.1f %% off", kib, 100*off)
+	}
+}
+
+// What a child frees of its copy is not the parent's, what it allocates is its own; what a program had before exec is gone.
+func TestLiveHeapOfChildren(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	begin, file, summary := filepath.Join(dir, "begin"), filepath.Join(dir, "h.pb.gz"), filepath.Join(dir, "s.json")
+	go func() { // by then the child was found
+		time.Sleep(2500 * time.Millisecond)
+		_ = os.WriteFile(begin, nil, 0o600)
+	}()
+	out := run(t, "record", "-e", "heap", "--as-root", "-o", file, "--summary", summary, "--", target.C(t, "heapfork"), begin)
+	if out.exit != 0 {
+		t.Fatalf("exit %d: %s", out.exit, out.stderr)
+	}
+	sums := bySite(readHeap(t, file))
+	for _, c := range []struct {
+		site  string
+		inuse float64 // of the bytes that the program names
+		alloc float64
+	}{
+		{"before", 0, target.Number(t, out.stdout, "before") / 3 * 4},
+		{"child", target.Number(t, out.stdout, "child"), target.Number(t, out.stdout, "child")},
+		{"after", target.Number(t, out.stdout, "after"), target.Number(t, out.stdout, "after")},
+	} {
+		got := sums["site_"+c.site]
+		for i, want := range map[int]float64{1: c.alloc, 3: c.inuse} {
+			if z := (got[i] - want) / math.Sqrt(max(want, heapMean)*heapMean); math.Abs(z) > 4 {
+				t.Errorf("site_%s: %.0f bytes (value %d), want %.0f: %.1f deviations", c.site, got[i], i, want, z)
+			}
+		}
+	}
+	raw, err := os.ReadFile(summary)
+	var s struct {
+		Events map[string]struct {
+			LiveHeap struct {
+				GoneByExec  int     `json:"gone_by_exec"`
+				FreedUnseen int     `json:"freed_unseen"`
+				PeakBytes   float64 `json:"peak_bytes"`
+			} `json:"live_heap"`
+		}
+	}
+	if err != nil || json.Unmarshal(raw, &s) != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	// Of 1,500 objects of 5,000 bytes, a quarter is sampled.
+	if n := s.Events["heap"].LiveHeap.GoneByExec; n < 250 || n > 550 {
+		t.Errorf("%d samples gone by exec", n)
+	}
+	if n := s.Events["heap"].LiveHeap.FreedUnseen; n > 0 {
+		t.Errorf("%d samples freed unseen", n)
 	}
 }
