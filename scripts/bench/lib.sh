@@ -21,7 +21,7 @@ trap finish EXIT
 
 # target NAME: builds one of the test programs, with frame pointers, and prints its path.
 target() {
-	gcc -O1 -fno-omit-frame-pointer -o "$work/$1" "internal/target/testdata/$1.c"
+	gcc -O1 -fno-omit-frame-pointer -pthread -o "$work/$1" "internal/target/testdata/$1.c"
 	echo "$work/$1"
 }
 
