@@ -22,6 +22,7 @@
 #include "waker.h"
 #include "alloc.h"
 #include "live.h"
+#include "allocsampled.h"
 #include "ksym.h"
 #include "count.h"
 
@@ -34,6 +35,7 @@ const struct prof_alloc *type_alloc __attribute__((unused));
 const enum prof_alloc_role *type_alloc_role __attribute__((unused));
 const enum prof_heap_what *type_heap_what __attribute__((unused));
 const struct prof_heap *type_heap __attribute__((unused));
+const enum prof_sampled *type_sampled __attribute__((unused));
 const enum prof_doing *type_doing __attribute__((unused));
 const struct prof_thread_row *type_row __attribute__((unused));
 const struct prof_wait *type_wait __attribute__((unused));

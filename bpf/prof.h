@@ -143,7 +143,8 @@ struct prof_sample {
 	u64 start_ns; /* of the process, CLOCK_BOOTTIME: with tgid it names a process for ever */
 	u64 weight; /* what the sample stands for: 1, or the event's period */
 	u64 enabled_ns,
-		running_ns; /* how long this CPU's event was wanted, and was counted; 0: always both */
+		running_ns; /* how long this CPU's event was wanted, and was counted; 0: always both. Of an allocation that
+			     * a process has weighted itself: its size, and 0 */
 	u32 tgid, tid; /* as seen in the profiler's PID namespace */
 	u16 kernel_frames, user_frames, vmas;
 	u8 end; /* enum prof_end */
@@ -223,6 +224,14 @@ struct prof_live_counts {
 	u64 freed, reused, failed, full; /* as in enum prof_heap_what */
 	u64 unsent; /* records of these for which the ring had no room */
 	u64 unpaired; /* returns of calls that are not known */
+};
+
+/* The cookie of a probe that a process passes when it has sampled an allocation itself. */
+enum prof_sampled {
+	PROF_SAMPLED_REGISTER = 63, /* mask: the word of struct pt_regs that the size is in */
+	PROF_SAMPLED_WEIGHT_SHIFT = 8, /* and the weight */
+	PROF_SAMPLED_WEIGHED = 64, /* it is to be used */
+	PROF_SAMPLED_STEPPED = 128, /* as PROF_ALLOC_STEPPED */
 };
 
 /* What a thread does, or waits for. The low bits of an off-cpu sample's tag. */

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# generate.sh [--check]: regenerates the committed BPF objects and their Go types.
+# generate.sh [--check]: regenerates the committed BPF objects, their Go types, and the helpers of record --preload.
 #
 # --check fails when that changes a file, and restores nothing: the difference is left to look at.
 # The objects are those of clang 19, byte for byte; another version makes others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for tool in clang-19 llvm-strip-19; do
+for tool in clang-19 llvm-strip-19 ld.lld-19; do
 	command -v $tool >/dev/null || {
 		echo "generate: there is no $tool: run scripts/install-deps.sh generate" >&2
 		exit 1
@@ -14,11 +14,12 @@ for tool in clang-19 llvm-strip-19; do
 done
 
 generated() {
-	find pkg/loader \( -name '*_bpfel.go' -o -name '*_bpfel.o' \) -print0 | sort -z | xargs -0 -r sha256sum
+	find pkg/loader pkg/preload \( -name '*_bpfel.go' -o -name '*_bpfel.o' -o -name 'helper_*.so' \) -print0 | sort -z | xargs -0 -r sha256sum
 }
 
 before=$(generated)
 go generate ./pkg/loader
+preload/build.sh
 [[ ${1:-} == --check ]] || exit 0
 after=$(generated)
 if [[ $before != "$after" ]]; then

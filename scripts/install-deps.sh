@@ -13,7 +13,7 @@ set -euo pipefail
 
 packages() {
 	case $1 in
-	generate) echo "clang-19 llvm-19 libbpf-dev make" ;;
+	generate) echo "clang-19 llvm-19 lld-19 libbpf-dev make" ;;
 	lint) echo "clang-format-19|clang-format shellcheck make" ;;
 	test) echo "gcc g++ libc6-dev gdb binutils wrk nginx-light|nginx redis-server postgresql" \
 		"postgresql-contrib chromium|chromium-browser linux-perf|linux-tools-generic time procps" \

@@ -28,11 +28,11 @@ c_formatted() {
 		echo "no clang-format: run scripts/install-deps.sh lint" >&2
 		return 1
 	}
-	find bpf vmlinux test internal/fakepmu -name '*.[ch]' -print0 | xargs -0 "$tool" --dry-run -Werror
+	find bpf preload vmlinux test internal/fakepmu -name '*.[ch]' -print0 | xargs -0 "$tool" --dry-run -Werror
 }
 
 shell_clean() {
-	grep -rlE '^#!.*\b(ba)?sh$' .ci scripts test --include='*' | xargs shellcheck
+	grep -rlE '^#!.*\b(ba)?sh$' .ci preload scripts test --include='*' | xargs shellcheck
 }
 
 names=("$@")

@@ -27,7 +27,9 @@ func rooms() map[string][]string {
 		// The vocabulary.
 		"pkg/profile": nil, "pkg/latency": nil, "pkg/request": nil, "pkg/metrics": nil,
 		// The kernel half: parsers that know nothing of each other, and who uses them.
-		"pkg/proc": nil, "pkg/unwind": nil, "pkg/python": nil, "pkg/probesite": nil, "pkg/allocator": {"pkg/probesite"},
+		"pkg/proc": nil, "pkg/unwind": nil, "pkg/python": nil, "pkg/probesite": nil, "pkg/allocator": {"pkg/probesite"}, "pkg/usdt": nil,
+		// The library that record --preload gives to programs.
+		"pkg/preload": nil,
 		// Decisions that need neither half.
 		"pkg/config": nil, "pkg/service": nil,
 		"pkg/symbolize": {"pkg/profile", "pkg/proc", "pkg/python"},
@@ -45,6 +47,7 @@ func rooms() map[string][]string {
 		// The one room that knows both: the kernel half and the vocabulary.
 		"pkg/agent": {"pkg/profile", "pkg/latency", "pkg/request", "pkg/metrics", "pkg/proc", "pkg/unwind",
 			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/jvm", "pkg/loader", "pkg/service", "pkg/probesite", "pkg/allocator"},
+			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/loader", "pkg/service", "pkg/probesite", "pkg/allocator", "pkg/usdt"},
 		"cmd": {"pkg", "web"},
 		// Tests of the whole, and the programs that tests profile.
 		"test":             {"pkg", "internal/target", "internal/fakepmu"},

@@ -93,6 +93,7 @@ func planAlloc(o Options) (allocPlan, error) {
 // configureAlloc leaves the programs and the memory that the event alloc needs.
 func configureAlloc(spec *ebpf.CollectionSpec, o Options, p allocPlan) error {
 	configureHeap(spec, p)
+	chooseSampled(spec, p)
 	if p.event < 0 || !p.multi {
 		delete(spec.Programs, bpfProgAllocMulti)
 	}
@@ -113,6 +114,7 @@ type alloc struct {
 	mean     float64
 	multi    bool
 	program  *ebpf.Program
+	sampled  *ebpf.Program // for what processes sample themselves
 	hits     *ebpf.Map
 	accounts int
 	heap     *heap   // nil: the event is alloc
@@ -126,7 +128,7 @@ type alloc struct {
 func newAlloc(coll *ebpf.Collection, o Options, p allocPlan) *alloc {
 	a := &alloc{
 		event: p.event, mean: float64(o.Events[p.event].Period), multi: p.multi, hits: coll.Maps[bpfMapAllocs],
-		program: coll.Programs[bpfProgAllocProbe], links: map[*allocLink]bool{}, accounts: o.allocAccounts(),
+		program: coll.Programs[bpfProgAllocProbe], sampled: sampledProgram(coll, p), links: map[*allocLink]bool{}, accounts: o.allocAccounts(),
 	}
 	if p.multi {
 		a.program = coll.Programs[bpfProgAllocMulti]
@@ -140,6 +142,9 @@ func newAlloc(coll *ebpf.Collection, o Options, p allocPlan) *alloc {
 
 // weigh replaces the size of an allocation by what it stands for: so many bytes, in so many allocations.
 func (a *alloc) weigh(s *Sample) {
+	if weighed(s) {
+		return
+	}
 	size := float64(s.Weight)
 	s.Objects = 1 / -math.Expm1(-size/a.mean)
 	exact := size*s.Objects + a.carried
