@@ -30,11 +30,14 @@ static __always_inline void take_told(struct pt_regs *ctx, u32 cookie)
 	if (!c || !s)
 		return;
 	bpf_probe_read_kernel(&s->regs, sizeof(s->regs), ctx);
-	if (told_alloc(s, cookie))
-		take_sample(ctx, (bpf_user_pt_regs_t *)&s->regs, config.alloc_event,
-			    config.alloc_context, c, s, begin);
-	else
+	if (!told_alloc(s, cookie)) {
 		c->refused++;
+		return;
+	}
+	s->walk.at_site = true;
+	take_sample(ctx, (bpf_user_pt_regs_t *)&s->regs, config.alloc_event, config.alloc_context,
+		    c, s, begin);
+	s->walk.at_site = false;
 }
 
 static __always_inline int on_sampled(struct pt_regs *ctx)

@@ -169,6 +169,7 @@ struct prof_walk {
 	/* Where the path of a new file has got to. */
 	struct vfsmount *vfs;
 	struct dentry *dentry;
+	bool at_site; /* of a probe: the walk begins at it, not at its caller */
 };
 
 #define BELOW_CFA 8 /* words: return address, frame pointer and what is pushed next to them */

@@ -296,7 +296,7 @@ static __always_inline void walk_regs(struct prof_scratch *s, u32 context, struc
 	s->walk.window_words = 0;
 	enter_regs(s);
 	/* A walk from a probe of an allocator begins at the caller: its address is that after the call. */
-	if (config.alloc_context && context == config.alloc_context)
+	if (config.alloc_context && context == config.alloc_context && !s->walk.at_site)
 		s->walk.now.exact = false;
 	walk_frames(s, context);
 }

@@ -41,7 +41,7 @@ static int none_posix(void)
 
 #define FIND(name, otherwise)                                                           \
 	do {                                                                            \
-		void *found = find_next(#name, NULL);                                   \
+		void *found = find_next(#name);                                         \
 		next_##name = (typeof(next_##name))(found ? found : (void *)otherwise); \
 	} while (0)
 

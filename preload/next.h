@@ -18,7 +18,7 @@ struct names {
 struct search {
 	const char *name;
 	int behind; /* this object was seen */
-	uint64_t found, object; /* the address; where the object lies */
+	uint64_t found; /* the address */
 };
 
 static int same(const char *a, const char *b)
@@ -140,17 +140,14 @@ static int look(struct phdr_info *info, size_t size, void *arg)
 	if (!found)
 		return 0;
 	s->found = address_of(&n, found);
-	s->object = n.base;
 	return 1;
 }
 
-/* NULL: there is none. object, unless NULL, is set to where it lies. */
-static NOINLINE void *find_next(const char *name, uint64_t *object)
+/* NULL: there is none. */
+static NOINLINE void *find_next(const char *name)
 {
-	struct search s = { name, 0, 0, 0 };
+	struct search s = { name, 0, 0 };
 
 	dl_iterate_phdr(look, &s);
-	if (object)
-		*object = s.object;
 	return (void *)s.found;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C++'s operators new and delete (Itanium C++ ABI 5.1.5). Those of libstdc++ and libc++ call malloc, where their bytes are
- * counted; those of jemalloc, tcmalloc and mimalloc do not, and lie where malloc does.
+ * counted; those of jemalloc, tcmalloc and mimalloc do not, or only some: what nobody has counted when an operator returns
+ * is counted by it.
  *
  * An exception may pass through: nothing is kept across a call. */
 #pragma once
@@ -16,47 +17,27 @@ static void *plain_new(size_t size)
 	return p;
 }
 
-/* NULL: nowhere. counted: all ones if the operator's bytes are to be counted here. */
-static void *find_new(const char *name, size_t *counted)
-{
-	uint64_t here = 0, there = 0;
-	void *found = find_next(name, &here);
-
-	find_next("malloc", &there);
-	*counted = found && here == there ? -1 : 0;
-	return found;
-}
-
 #define NEW(symbol, otherwise, parameters, arguments)                                       \
 	static void *first_##symbol parameters;                                             \
 	static void *(*next_##symbol)parameters = first_##symbol;                           \
-	static size_t counted_##symbol;                                                     \
                                                                                             \
 	static void *first_##symbol parameters                                              \
 	{                                                                                   \
-		void *found = find_new(#symbol, &counted_##symbol);                         \
+		void *found = find_next(#symbol);                                           \
                                                                                             \
 		next_##symbol = (typeof(next_##symbol))(found ? found : (void *)otherwise); \
 		return next_##symbol arguments;                                             \
 	}                                                                                   \
                                                                                             \
-	static NOINLINE void *sample_##symbol parameters                                    \
-	{                                                                                   \
-		void *p;                                                                    \
-                                                                                            \
-		give_back(size);                                                            \
-		p = next_##symbol arguments;                                                \
-		if (p)                                                                      \
-			took(p, size);                                                      \
-		return p;                                                                   \
-	}                                                                                   \
-                                                                                            \
 	EXPORT void *symbol parameters;                                                     \
 	EXPORT void *symbol parameters                                                      \
 	{                                                                                   \
-		if (spend(size & counted_##symbol))                                         \
-			return sample_##symbol arguments;                                   \
-		return next_##symbol arguments;                                             \
+		int64_t before = self.left;                                                 \
+		void *p = next_##symbol arguments;                                          \
+                                                                                            \
+		if (p && self.left == before)                                               \
+			took(p, size);                                                      \
+		return p;                                                                   \
 	}
 
 NEW(_Znwm, plain_new, (size_t size), (size))
@@ -91,7 +72,7 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, aligned_nothrow,
                                                                                        \
 	static void first_##symbol parameters                                          \
 	{                                                                              \
-		void *found = find_next(#symbol, NULL);                                \
+		void *found = find_next(#symbol);                                      \
                                                                                        \
 		next_##symbol = (typeof(next_##symbol))(found ? found : (void *)free); \
 		next_##symbol arguments;                                               \

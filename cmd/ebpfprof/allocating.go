@@ -10,9 +10,22 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 )
 
-// allocating is the side of a recording that keeps probes on allocators. A nil one does nothing.
+// An allocSampler is what samples allocations: probes on allocators, or a helper in the processes.
+type allocSampler interface {
+	Start(pids []int, started ...int) error
+	Run(stopped <-chan struct{})
+	// Sample prepares a sample, and tells whether it counts.
+	Sample(s *loader.Sample) bool
+	LeftOut() uint64
+	Summary(period, objects int64) *agent.AllocSummary
+	// Recorded says of a recording until then what its values are of.
+	Recorded(period int64, until time.Time) []string
+	Close()
+}
+
+// allocating is the side of a recording that samples allocations. A nil one does nothing.
 type allocating struct {
-	*agent.Allocations
+	allocSampler
 	event   int
 	name    string
 	period  int64
@@ -30,18 +43,18 @@ func (r *recording) handler() loader.Handler {
 	if r.allocs == nil {
 		return r.recorder
 	}
-	return outerCalls{r.recorder, r.allocs.Allocations, r.allocs.event}
+	return ownSamples{r.recorder, r.allocs, r.allocs.event}
 }
 
-// outerCalls leaves out samples of the event alloc that are of an allocator's own calls.
-type outerCalls struct {
+// ownSamples prepares the samples of the event alloc, and leaves out those that do not count.
+type ownSamples struct {
 	loader.Handler
-	allocs *agent.Allocations
+	allocs interface{ Sample(*loader.Sample) bool }
 	event  int
 }
 
-func (h outerCalls) Sample(s *loader.Sample) {
-	if s.Event == h.event && h.allocs.Nested(s) {
+func (h ownSamples) Sample(s *loader.Sample) {
+	if s.Event == h.event && !h.allocs.Sample(s) {
 		return
 	}
 	h.Handler.Sample(s)
@@ -53,21 +66,42 @@ func (r *recording) openAllocs() error {
 	if at < 0 {
 		return nil
 	}
+	a, err := r.newAllocSampler()
+	if err != nil {
+		return err
+	}
+	r.allocs = &allocating{
+		allocSampler: a, event: at, name: r.events[at].Name, period: int64(r.events[at].Period),
+		stopped: make(chan struct{}), ended: make(chan struct{}),
+	}
+	r.live.follow(r)
+	return nil
+}
+
+func (r *recording) newAllocSampler() (allocSampler, error) {
+	if r.helper != nil {
+		p, err := agent.NewPreloaded(r.fs, r.sampler, r.helper.Path)
+		if err != nil {
+			return nil, err
+		}
+		return helping{p}, nil
+	}
 	budget := r.allocBudget
 	if r.live != nil {
 		budget = 0 // frees that are not seen would be leaks
 	}
 	a, err := agent.NewAllocations(agent.AllocOptions{FS: r.fs, Kernel: r.sampler, Budget: budget, Frees: r.live != nil})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.allocs = &allocating{
-		Allocations: a, event: at, name: r.events[at].Name, period: int64(r.events[at].Period),
-		stopped: make(chan struct{}), ended: make(chan struct{}),
-	}
-	r.live.follow(r)
-	return nil
+	return probing{a}, nil
 }
+
+// probing samples by probes on allocators: calls from within one are left out.
+type probing struct{ *agent.Allocations }
+
+func (p probing) Sample(s *loader.Sample) bool { return !p.Nested(s) }
+func (p probing) LeftOut() uint64              { return p.NestedSamples() }
 
 // startAllocs puts the probes.
 func (r *recording) startAllocs() error {
@@ -119,10 +153,10 @@ func (a *allocating) discount(c *loader.Counters, e loader.Event) {
 	if a == nil || e.Name != a.name {
 		return
 	}
-	nested := a.NestedSamples()
-	c.Fired -= nested
-	c.Samples -= nested
-	c.Filtered += nested
+	out := a.LeftOut()
+	c.Fired -= out
+	c.Samples -= out
+	c.Filtered += out
 }
 
 func (a *allocating) summary(e loader.Event, objects float64) *agent.AllocSummary {
@@ -140,7 +174,10 @@ func (a *allocating) comments() []string {
 // silence says why there are no samples.
 func (a *allocating) silence() string {
 	s := a.Summary(a.period, 0)
-	if len(s.Allocators) == 0 {
+	switch {
+	case s.Preload != nil:
+		return preloadSilence(s)
+	case len(s.Allocators) == 0:
 		return "no allocator is known in what the targets run"
 	}
 	return fmt.Sprintf("%d calls of allocators, of too few bytes for the period of %d", s.Hits, a.period)

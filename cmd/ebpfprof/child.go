@@ -31,23 +31,28 @@ type child struct {
 
 // startChild starts argv under ptrace, which stops it at its exec: sampling can begin before its first instruction.
 func startChild(argv []string, as *account) (*child, error) {
-	return newChild(argv, as, nil)
+	return newChild(argv, as, as.environment(), nil)
+}
+
+// startChildWith is startChild with another environment.
+func startChildWith(environ, argv []string, as *account) (*child, error) {
+	return newChild(argv, as, environ, nil)
 }
 
 // startCounted starts argv on a thread on which open has been called: counters that open opens on it, to be inherited
 // and enabled on exec, count the command from its exec on. It is not held.
 func startCounted(argv []string, as *account, open func() error) (*child, error) {
-	return newChild(argv, as, open)
+	return newChild(argv, as, as.environment(), open)
 }
 
-func newChild(argv []string, as *account, open func() error) (*child, error) {
+func newChild(argv []string, as *account, environ []string, open func() error) (*child, error) {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
 		return nil, &exitError{startCode(err), fmt.Errorf("run %s: %w", argv[0], err)}
 	}
 	c := &child{open: open, released: make(chan struct{}), exited: make(chan struct{})}
 	c.cmd = &exec.Cmd{
-		Path: path, Args: argv, Env: as.environment(),
+		Path: path, Args: argv, Env: environ,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		SysProcAttr: &syscall.SysProcAttr{Ptrace: open == nil},
 	}

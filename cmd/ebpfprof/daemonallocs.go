@@ -82,7 +82,7 @@ func (a *allocations) handler(h loader.Handler) loader.Handler {
 	if a == nil {
 		return h
 	}
-	return outerCalls{h, a.Allocations, a.event}
+	return ownSamples{h, probing{a.Allocations}, a.event}
 }
 
 // count adds an interval to the totals of services, and what was covered since the last.

@@ -48,6 +48,7 @@ type recordFlags struct {
 	wakers      bool
 	timeline    string
 	analysis    string
+	preload     bool
 }
 
 // addTargets adds the flags that choose targets. named is what the name of --comm is compared with.
@@ -101,6 +102,7 @@ which pprof and speedscope can show one by one; %e in a name makes a file for ea
 	fl.IntVar(&f.ringBytes, "ring-bytes", 0, "size of the kernel's ring, a power of two (default by rate and CPUs)")
 	fl.BoolVar(&f.wakers, "wakers", false, "for -e off-cpu: put the stack of who ended each wait on top of it, under [waker: NAME]")
 	fl.Float64Var(&f.allocBudget, "alloc-budget", 1, "what probes of the event alloc may cost the targets on average, in `PERCENT` of the CPU time that they use; 0: no limit")
+	fl.BoolVar(&f.preload, "preload", false, "for -e alloc: sample within the command and its children, by a library that LD_PRELOAD puts in front of theirs")
 	fl.Int64Var(&f.budgetMiB, "unwind-budget", agent.DefaultUnwindBudget>>20, "kernel memory for unwind tables, in `MiB`; 0: frame pointers only")
 	fl.StringVar(&f.cacheDir, "unwind-cache", "/var/cache/ebpfprof/unwind", "`DIR` for unwind tables; empty: keep none")
 	fl.Int64Var(&f.enable, "heap-enable", 0, "for -e heap: turn memory profiling on in Go programs that have it off, one sample per `BYTES`, and off again at the end")
@@ -177,6 +179,11 @@ func (f *recordFlags) plan(command []string, durationGiven bool) (*recording, er
 	}
 	if f.wakers && !slices.ContainsFunc(r.events, loader.Event.IsOffCPU) {
 		return nil, usageError("--wakers: want it with -e off-cpu")
+	}
+	if f.preload {
+		if err := r.planPreload(); err != nil {
+			return nil, err
+		}
 	}
 	if r.push, err = planPush(f.push); err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/loader"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/perfevent"
 	"github.com/ebpfprof/ebpfprof/pkg/loader/probe"
+	"github.com/ebpfprof/ebpfprof/pkg/preload"
 	"github.com/ebpfprof/ebpfprof/pkg/proc"
 	"github.com/ebpfprof/ebpfprof/pkg/profile"
 )
@@ -52,6 +53,8 @@ type recording struct {
 	recorder *agent.Recorder
 	offCPU   agent.OffCPUTimes // of the event off-cpu
 	allocs   *allocating       // nil: without the event alloc
+	preload  bool
+	helper   *preload.File // nil: without --preload
 	child    *child
 	progress *progress
 	started  time.Time
@@ -82,6 +85,7 @@ func (r *recording) run(ctx context.Context) error {
 	}
 	defer r.sampler.Close()
 	defer r.recorder.Close()
+	defer r.closeHelper()
 	defer r.allocs.close()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -142,7 +146,8 @@ func (r *recording) open() error {
 	if slices.ContainsFunc(r.outputs, (*output).showsTimes) {
 		r.recorder.KeepTimes()
 	}
-	if err := r.openAllocs(); err != nil {
+	if err := errors.Join(r.openHelper(), r.openAllocs()); err != nil {
+		r.closeHelper()
 		r.sampler.Close()
 		return startError(err)
 	}
@@ -160,7 +165,7 @@ func (r *recording) open() error {
 func (r *recording) start() error {
 	if len(r.command) > 0 {
 		var err error
-		if r.child, err = startChild(r.command, r.runAs); err != nil {
+		if r.child, err = startChildWith(r.environ(), r.command, r.runAs); err != nil {
 			return err
 		}
 		if r.targets.Child {
@@ -196,6 +201,9 @@ const prepareLimit = 100 * time.Millisecond
 // prepare compiles unwind tables ahead. A command that waits for us to begin can wait for them; for others, sampling
 // begins at once.
 func (r *recording) prepare() {
+	if p, ok := r.allocs.preloaded(); ok {
+		r.recorder.File(p.Helper())
+	}
 	pids, limit := slices.Clone(r.targets.PIDs), time.Duration(0)
 	if r.child != nil {
 		pids, limit = append(pids, r.child.pid()), prepareLimit

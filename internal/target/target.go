@@ -79,6 +79,12 @@ func build(tb testing.TB, dir, tool string, args ...string) {
 	}
 }
 
+// File writes testdata/NAME, a source in another language than C, into the test's temporary directory.
+func File(tb testing.TB, name string) string {
+	tb.Helper()
+	return extract(tb, name, tb.TempDir())
+}
+
 // Source writes testdata/NAME.c into the test's temporary directory, for compilers other than gcc.
 func Source(tb testing.TB, name string) string {
 	tb.Helper()

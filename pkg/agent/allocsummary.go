@@ -27,6 +27,7 @@ type AllocSummary struct {
 	AttachmentFailed int     `json:"attachments_failed"`
 	// Allocators are the files that were probed.
 	Allocators []AllocatorSummary `json:"allocators"`
+	Preload    *PreloadSummary    `json:"preload,omitempty"` // with a helper in the processes
 }
 
 // AllocatorSummary is of one file.

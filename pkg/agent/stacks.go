@@ -138,7 +138,7 @@ func (t *stacks) enter(s *loader.Sample) uint32 { return t.number(t.walk(s), s) 
 // walk enters the frames of s and returns the leaf's node.
 func (t *stacks) walk(s *loader.Sample) (at uint32) {
 	for i := len(s.User) - 1; i >= 0; i-- {
-		if i == loader.GapAt-1 && s.Skipped > 0 {
+		if i == s.Gap()-1 && s.Skipped > 0 {
 			at = t.child(at, newFrame(gapIndex, 0))
 		}
 		at = t.child(at, t.locate(s.User[i], s.VMAs))

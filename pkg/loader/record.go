@@ -96,7 +96,7 @@ type Sample struct {
 	Comm             []byte
 	Kernel           []uint64 // leaf first
 	User             []uint64 // leaf first, addresses of calls and not of returns
-	Skipped          int      // user frames left out of the middle of User, after User[GapAt]
+	Skipped          int      // user frames left out of the middle of User, before User[Gap()]
 	Certain          bool     // unwind information says that the last frame is the root
 	Guessed          bool     // a frame without a rule was taken by its frame pointer
 	VMAs             []VMA
@@ -106,6 +106,7 @@ type Sample struct {
 	begun            bool    // of a wait that has only begun
 	woken            bool    // enabled is the time of its waker's record
 	waiting          bool    // of a wait that has not ended
+	trimmed          int     // frames taken from the front of User
 	undecided        bool
 	enabled, running time.Duration // of the event on this CPU, both 0 if it shares its counter with none
 	origin           [16]byte
@@ -140,8 +141,17 @@ const (
 	halfFrames = maxFrames / 2
 )
 
-// GapAt is the place in Sample.User before which Skipped frames are missing.
+// GapAt is Sample.Gap of a sample that was not trimmed.
 const GapAt = halfFrames
+
+// Gap is the place in User before which Skipped frames are missing.
+func (s *Sample) Gap() int { return GapAt - s.trimmed }
+
+// Trim takes the n innermost frames from User, of which there are as many.
+func (s *Sample) Trim(n int) {
+	s.User = s.User[:copy(s.User, s.User[n:])] // in place: the memory is used again
+	s.trimmed += n
+}
 
 // decodeSample reads a record into s. The record is the kernel's, but a short one must not panic.
 func decodeSample(raw []byte, s *Sample) error {
@@ -160,7 +170,7 @@ func decodeSample(raw []byte, s *Sample) error {
 		return fmt.Errorf("decode sample: event %d, want less than %d", h.Event, maxEvents)
 	}
 	s.Event, s.Weight, s.End = int(h.Event), h.Weight, End(h.End)
-	s.Tag = h.Tag
+	s.Tag, s.trimmed = h.Tag, 0
 	s.enabled, s.running = time.Duration(h.EnabledNs), time.Duration(h.RunningNs)
 	s.comm, s.origin = h.Comm, h.Origin
 	s.undecided = h.Flags&undecidedFlag != 0

@@ -98,19 +98,18 @@ func checkAllocations(t *testing.T, p *pprof.Profile, truth string) {
 	if p.PeriodType.Type != "space" || p.PeriodType.Unit != "bytes" || p.Period != allocMean {
 		t.Errorf("period %d %+v", p.Period, p.PeriodType)
 	}
-	objects, bytes := map[string]float64{}, map[string]float64{}
-	for _, s := range p.Sample {
-		for _, l := range s.Location {
-			for _, line := range l.Line {
-				if name := line.Function.Name; strings.HasPrefix(name, "site_") {
-					objects[name] += float64(s.Value[1])
-					bytes[name] += float64(s.Value[2])
-				}
-			}
-		}
-	}
+	var names []string
 	for _, name := range []string{"16", "100", "1000", "64k", "1m", "4m", "mix", "calloc", "realloc", "aligned"} {
-		name = "site_" + name
+		names = append(names, "site_"+name)
+	}
+	checkSites(t, p, truth, names...)
+}
+
+// checkSites compares functions with what the program prints of them.
+func checkSites(t *testing.T, p *pprof.Profile, truth string, names ...string) {
+	t.Helper()
+	objects, bytes := siteSums(p)
+	for _, name := range names {
 		n, size := allocTruth(t, truth, name)
 		prob := -math.Expm1(-size / n / allocMean)
 		// Sizes of mix, calloc and realloc are spread: their variance is larger, by a quarter at most of the mean size.
@@ -122,6 +121,22 @@ func checkAllocations(t *testing.T, p *pprof.Profile, truth string) {
 			t.Errorf("%s: %.0f objects, %.0f bytes, want %.0f and %.0f", name, objects[name], bytes[name], n, size)
 		}
 	}
+}
+
+// siteSums are the objects and the bytes of each function called site_NAME.
+func siteSums(p *pprof.Profile) (objects, bytes map[string]float64) {
+	objects, bytes = map[string]float64{}, map[string]float64{}
+	for _, s := range p.Sample {
+		for _, l := range s.Location {
+			for _, line := range l.Line {
+				if name := line.Function.Name; strings.HasPrefix(name, "site_") {
+					objects[name] += float64(s.Value[1])
+					bytes[name] += float64(s.Value[2])
+				}
+			}
+		}
+	}
+	return objects, bytes
 }
 
 func allocTruth(t *testing.T, truth, name string) (objects, bytes float64) {
