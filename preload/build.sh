@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+# shellcheck disable=SC2054 # the commas are the linker's
 flags=(-std=gnu17 -O2 -Wall -Wextra -Werror -Wno-unused-parameter
 	-ffreestanding -fno-builtin -nostdlib -nostdlibinc -fPIC -shared -fvisibility=hidden
 	-fno-stack-protector -fno-omit-frame-pointer -momit-leaf-frame-pointer -fasynchronous-unwind-tables
