@@ -20,7 +20,7 @@ build() {
 	chmod 644 "$out"
 	llvm-strip-19 --strip-all --keep-section=.note.stapsdt "$out"
 	undefined=$(llvm-nm-19 --dynamic --undefined-only --format=posix "$out" | cut -d' ' -f1 | sort | tr '\n' ' ')
-	[[ $undefined == "dl_iterate_phdr getauxval " ]] || {
+	[[ $undefined == "_r_debug dl_iterate_phdr getauxval " ]] || {
 		echo "build: helper for $1 needs: $undefined" >&2
 		exit 1
 	}

@@ -51,4 +51,19 @@ struct phdr_info {
 };
 
 int dl_iterate_phdr(int (*f)(struct phdr_info *, size_t, void *), void *);
+
+/* <link.h>: glibc's list of objects. */
+struct link_map {
+	uint64_t base;
+	const char *name;
+	const struct elf_dyn *dynamic;
+	struct link_map *next, *previous;
+};
+
+struct r_debug {
+	int version;
+	struct link_map *map;
+};
+
+extern struct r_debug _r_debug __attribute__((weak));
 unsigned long getauxval(unsigned long) __attribute__((weak)); /* glibc 2.16, musl 1.1 */

@@ -34,18 +34,13 @@ static const void *located(uint64_t base, uint64_t value)
 	return (const void *)(value < base ? base + value : value);
 }
 
-static int read_names(const struct phdr_info *info, struct names *n)
+static int read_names(uint64_t base, const struct elf_dyn *d, struct names *n)
 {
-	const struct elf_dyn *d = NULL;
-
-	n->base = info->base;
+	n->base = base;
 	n->symbols = NULL;
 	n->strings = NULL;
 	n->gnu = n->sysv = NULL;
 	n->versions = NULL;
-	for (int i = 0; i < info->phnum; i++)
-		if (info->phdr[i].type == PT_DYNAMIC)
-			d = (const struct elf_dyn *)(info->base + info->phdr[i].vaddr);
 	for (; d && d->tag != DT_NULL; d++) {
 		const void *at = located(n->base, d->value);
 
@@ -121,20 +116,17 @@ static uint64_t address_of(const struct names *n, const struct elf_sym *s)
 	return ((uint64_t (*)(uint64_t))at)(getauxval ? getauxval(AT_HWCAP) : 0);
 }
 
-static int look(struct phdr_info *info, size_t size, void *arg)
+/* One object, in order. Returns 1 to end the search. */
+static int look(struct search *s, uint64_t base, const struct elf_dyn *dynamic)
 {
-	struct search *s = arg;
 	const struct elf_sym *found;
 	struct names n;
 
-	(void)size;
 	if (!s->behind) {
-		for (int i = 0; i < info->phnum; i++)
-			if (info->phdr[i].type == PT_DYNAMIC)
-				s->behind = info->base + info->phdr[i].vaddr == (uint64_t)_DYNAMIC;
+		s->behind = dynamic == _DYNAMIC;
 		return 0;
 	}
-	if (!read_names(info, &n))
+	if (!read_names(base, dynamic, &n))
 		return 0;
 	found = n.gnu ? look_gnu(&n, s->name) : look_all(&n, s->name);
 	if (!found)
@@ -143,11 +135,28 @@ static int look(struct phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
+static int look_phdr(struct phdr_info *info, size_t size, void *arg)
+{
+	const struct elf_dyn *dynamic = NULL;
+
+	(void)size;
+	for (int i = 0; i < info->phnum; i++)
+		if (info->phdr[i].type == PT_DYNAMIC)
+			dynamic = (const void *)(info->base + info->phdr[i].vaddr);
+	return look(arg, info->base, dynamic);
+}
+
 /* NULL: there is none. */
 static NOINLINE void *find_next(const char *name)
 {
 	struct search s = { name, 0, 0 };
 
-	dl_iterate_phdr(look, &s);
+	if (&_r_debug && _r_debug.map) {
+		for (const struct link_map *m = _r_debug.map; m; m = m->next)
+			if (look(&s, m->base, m->dynamic))
+				break;
+	} else {
+		dl_iterate_phdr(look_phdr, &s);
+	}
 	return (void *)s.found;
 }

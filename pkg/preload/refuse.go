@@ -1,9 +1,6 @@
 package preload
 
-import (
-	"debug/elf"
-	"strings"
-)
+import "debug/elf"
 
 // Refuses tells why a program cannot be given the helper; "" if nothing speaks against it, or if the file cannot be read.
 // The dynamic linker is not asked: what it does by itself, such as for a setuid program, is no reason here.
@@ -22,17 +19,6 @@ func Refuses(path string) string {
 	}
 	if f.Class != elf.ELFCLASS64 {
 		return "is a program of 32 bits"
-	}
-	libraries, _ := f.ImportedLibraries()
-	symbols, _ := f.ImportedSymbols()
-	names := libraries
-	for _, s := range symbols {
-		names = append(names, s.Name)
-	}
-	for _, n := range names {
-		if strings.HasPrefix(n, "libtsan.") || strings.HasPrefix(n, "__tsan_init") {
-			return "was built with ThreadSanitizer, whose runtime does not start behind another library"
-		}
 	}
 	return ""
 }

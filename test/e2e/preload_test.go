@@ -159,6 +159,29 @@ func TestPreloadRefuses(t *testing.T) {
 	}
 }
 
+// Sanitizers' runtimes come behind the helper and work, and what is asked of them is sampled.
+func TestPreloadSanitizers(t *testing.T) {
+	needRoot(t)
+	for _, name := range []string{"address", "thread", "leak"} {
+		t.Run(name, func(t *testing.T) {
+			probe := exec.Command("gcc", "-fsanitize="+name, "-x", "c", "-o", filepath.Join(t.TempDir(), "p"), "-")
+			probe.Stdin = strings.NewReader("int main(void) { return 0; }")
+			if err := probe.Run(); err != nil {
+				t.Skipf("needs gcc with that sanitizer: %v", err)
+			}
+			bin := target.C(t, "allocs", "-fsanitize="+name)
+			out, p, s := preloaded(t, os.Environ(), "65536", bin, "40000")
+			if out.exit != 0 || strings.Contains(out.stderr, "Sanitizer") {
+				t.Fatalf("exit %d: %s", out.exit, out.stderr)
+			}
+			checkAllocations(t, p, out.stdout)
+			if s.Preload.Processes != 1 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
 // A program that samples by itself (otel_memory) is taken at its own weights, and not sampled a second time.
 func TestPreloadOwnSampler(t *testing.T) {
 	bin := target.C(t, "ownsampler")

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ebpfprof/ebpfprof/internal/target"
+	"github.com/ebpfprof/ebpfprof/test/vm"
+	"github.com/ebpfprof/ebpfprof/test/vm/kernel"
+)
+
+// TestPreloadARM64 records a program with the helper in it on arm64, emulated.
+func TestPreloadARM64(t *testing.T) {
+	if os.Getenv("EBPFPROF_VM") == "" {
+		t.Skip("boots an arm64 kernel in QEMU: run with EBPFPROF_VM=1")
+	}
+	store, err := kernel.OpenStore(t.Context(), kernel.Options{
+		Dir: os.Getenv("EBPFPROF_VM_CACHE"), Mirror: os.Getenv("EBPFPROF_DEBIAN_MIRROR"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var image kernel.Image
+	for _, r := range kernel.Releases() {
+		if r.Arch == "arm64" {
+			if image, err = store.Image(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	initrd := filepath.Join(t.TempDir(), "initramfs")
+	f, err := os.Create(initrd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	archive := vm.NewInitramfs(f)
+	archive.AddFile("init", forARM64(t, "go", "build", "-o", "OUT", "../vm/init"))
+	archive.AddFile("bin/ebpfprof", forARM64(t, "go", "build", "-o", "OUT", "../../cmd/ebpfprof"))
+	archive.AddFile("bin/allocs", forARM64(t, "aarch64-linux-gnu-gcc", "-O1", "-fno-omit-frame-pointer", "-o", "OUT", target.Source(t, "allocs")))
+	for _, name := range []string{"ld-linux-aarch64.so.1", "libc.so.6"} {
+		out, err := exec.Command("aarch64-linux-gnu-gcc", "-print-file-name="+name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive.AddFile("lib/"+name, strings.TrimSpace(string(out)))
+	}
+	payload, err := vm.Payload{Commands: []vm.Command{{Name: "preload", Argv: []string{"/bin/ebpfprof", "record", "-e", "alloc:65536", "--preload",
+		"-o", "-", "--format", "folded", "--unwind-cache", "", "--", "/bin/allocs", "20000"}}}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive.Add(vm.PayloadPath, payload)
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var serial bytes.Buffer
+	if err := (vm.Machine{Arch: "arm64", Kernel: image.Path, Initrd: initrd}).Boot(t.Context(), &serial); err != nil {
+		t.Error(err)
+	}
+	if _, err := vm.Verdict(serial.String()); err != nil {
+		t.Errorf("%v\n%s", err, serial.String())
+	}
+	// "allocs;_start;...;main;site_64k BYTES": nothing of the helper, and as many bytes as the program prints.
+	sampled, told := map[string]float64{}, map[string]float64{}
+	for line := range strings.Lines(serial.String()) {
+		line = strings.TrimSpace(line)
+		if at := strings.Index(line, "allocs;"); at >= 0 && strings.Contains(line, ";main;site_") {
+			stack, value, _ := strings.Cut(line[at:], " ")
+			n, _ := strconv.ParseFloat(value, 64)
+			sampled[stack[strings.LastIndex(stack, ";")+1:]] += n
+		}
+		if f := strings.Fields(line); len(f) >= 3 && strings.HasPrefix(f[len(f)-3], "site_") {
+			told[f[len(f)-3]], _ = strconv.ParseFloat(f[len(f)-1], 64)
+		}
+	}
+	for _, name := range []string{"site_64k", "site_1m", "site_mix", "site_calloc", "site_realloc", "site_aligned"} {
+		ratio := sampled[name] / told[name]
+		if t.Logf("%s: %.3f of the truth", name, ratio); !(ratio > 0.6 && ratio < 1.6) { // 140 samples or more of each
+			t.Errorf("%s: %g bytes sampled, %g told\n%s", name, sampled[name], told[name], serial.String())
+		}
+	}
+}
+
+// forARM64 runs a compiler with OUT in its arguments, and returns what that is.
+func forARM64(t *testing.T, argv ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		t.Fatalf("%v: run scripts/install-deps.sh vm", err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	for i, a := range argv {
+		if a == "OUT" {
+			argv[i] = out
+		}
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", argv, err, text)
+	}
+	return out
+}
