@@ -29,8 +29,14 @@ func (r *recording) planPreload() error {
 	return nil
 }
 
-// helperDirs are where the helper may be put, best first.
-func helperDirs() []string { return []string{os.TempDir(), "/tmp", "/dev/shm", "/var/tmp"} }
+// helperDirs are where the helper may be put, best first. A folder of ours for temporary files may be closed to another user.
+func (r *recording) helperDirs() []string {
+	dirs := []string{"/tmp", "/dev/shm", "/var/tmp"}
+	if r.runAs == nil {
+		dirs = append([]string{os.TempDir()}, dirs...)
+	}
+	return dirs
+}
 
 // openHelper writes the helper, if it is asked for.
 func (r *recording) openHelper() error {
@@ -39,7 +45,7 @@ func (r *recording) openHelper() error {
 	}
 	at := slices.IndexFunc(r.events, loader.Event.IsAlloc)
 	var err error
-	r.helper, err = preload.Write(helperDirs(), preload.Options{Mean: r.events[at].Period})
+	r.helper, err = preload.Write(r.helperDirs(), preload.Options{Mean: r.events[at].Period})
 	return err
 }
 

@@ -78,6 +78,7 @@ func (r *recording) run(ctx context.Context) error {
 			return &exitError{exitUnsupported, err}
 		}
 	}
+	defer r.closeHelper()
 	if err := r.open(); errors.Is(err, loader.ErrKernel) {
 		return r.withoutLive(ctx, err)
 	} else if err != nil {
@@ -85,7 +86,6 @@ func (r *recording) run(ctx context.Context) error {
 	}
 	defer r.sampler.Close()
 	defer r.recorder.Close()
-	defer r.closeHelper()
 	defer r.allocs.close()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -147,7 +147,6 @@ func (r *recording) open() error {
 		r.recorder.KeepTimes()
 	}
 	if err := errors.Join(r.openHelper(), r.openAllocs()); err != nil {
-		r.closeHelper()
 		r.sampler.Close()
 		return startError(err)
 	}

@@ -5,6 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef MEMORY /* with its arguments where a profiler may not look for them */
+#define WHERE "m"
+#else
+#define WHERE "r"
+#endif
 #define NOINLINE __attribute__((noinline))
 
 unsigned short semaphore __attribute__((section(".probes")));
@@ -22,7 +27,7 @@ NOINLINE void site_told(void *p, unsigned long size, unsigned long weight)
 			 ".4byte 992f-991f, 994f-993f, 3\n991: .asciz \"stapsdt\"\n992: .balign 4\n"
 			 "993: .8byte 990b, _.stapsdt.base, semaphore\n"
 			 ".asciz \"otel_memory\"\n.asciz \"alloc\"\n.asciz \"8@%0 8@%1 8@%2\"\n994: .balign 4\n"
-			 ".popsection\n" ::"r"(p), "r"(size), "r"(weight));
+			 ".popsection\n" ::WHERE(p), WHERE(size), WHERE(weight));
 	sink++;
 }
 
