@@ -171,7 +171,7 @@ func TestPreloadSanitizers(t *testing.T) {
 			}
 			bin := target.C(t, "allocs", "-fsanitize="+name)
 			out, p, s := preloaded(t, os.Environ(), "65536", bin, "40000")
-			if out.exit != 0 || strings.Contains(out.stderr, "Sanitizer") {
+			if out.exit != 0 || strings.Contains(out.stderr, "Sanitizer:") {
 				t.Fatalf("exit %d: %s", out.exit, out.stderr)
 			}
 			checkAllocations(t, p, out.stdout)
