@@ -81,8 +81,7 @@ func planAlloc(o Options) (allocPlan, error) {
 	if !hasHelper(spec, "BPF_FUNC_get_attach_cookie") {
 		return p, fmt.Errorf("%w: event alloc: probes have no cookies (since 5.15)", ErrKernel)
 	}
-	var f *btf.Func
-	p.alone = spec.TypeByName("bpf_preempt_disable", &f) == nil
+	p.alone = keepsAlone(spec)
 	if p.heap = o.Events[event].IsHeap(); p.heap {
 		return p, canSeeFrees(spec, p)
 	}
