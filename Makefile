@@ -36,7 +36,7 @@ check-core: ## the BPF objects against the types of every kernel of the matrix, 
 	scripts/install-deps.sh vm
 	go run ./test/vm/corecheck
 
-generate: ## make the BPF objects and their Go types anew, with clang 19
+generate: ## make the BPF objects, their Go types and the library of --preload anew, with clang 19 and lld 19
 	scripts/install-deps.sh generate
 	scripts/generate.sh
 
