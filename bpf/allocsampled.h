@@ -21,7 +21,7 @@ static __always_inline bool told_alloc(struct prof_scratch *s, u32 cookie)
 	return true;
 }
 
-static __always_inline void take_told(struct pt_regs *ctx, u32 cookie)
+static __always_inline void take_told(struct pt_regs *ctx, struct prof_alloc *a, u32 cookie)
 {
 	struct prof_counters *c = counter(config.alloc_event);
 	struct prof_scratch *s = scratch(config.alloc_context);
@@ -38,6 +38,7 @@ static __always_inline void take_told(struct pt_regs *ctx, u32 cookie)
 	take_sample(ctx, (bpf_user_pt_regs_t *)&s->regs, config.alloc_event, config.alloc_context,
 		    c, s, begin);
 	s->walk.at_site = false;
+	a->walked_ns += bpf_ktime_get_ns() - begin;
 }
 
 static __always_inline int on_sampled(struct pt_regs *ctx)
@@ -54,7 +55,7 @@ static __always_inline int on_sampled(struct pt_regs *ctx)
 		a->hits++;
 	if (config.alloc_alone) {
 		bpf_preempt_disable();
-		take_told(ctx, cookie);
+		take_told(ctx, a, cookie);
 		bpf_preempt_enable();
 		return 0;
 	}
@@ -68,7 +69,7 @@ static __always_inline int on_sampled(struct pt_regs *ctx)
 		return 0;
 	}
 	a->owner = bpf_get_current_pid_tgid();
-	take_told(ctx, cookie);
+	take_told(ctx, a, cookie);
 	a->owner = 0;
 	return 0;
 }

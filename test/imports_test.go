@@ -46,8 +46,7 @@ func rooms() map[string][]string {
 		"web": nil,
 		// The one room that knows both: the kernel half and the vocabulary.
 		"pkg/agent": {"pkg/profile", "pkg/latency", "pkg/request", "pkg/metrics", "pkg/proc", "pkg/unwind",
-			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/jvm", "pkg/loader", "pkg/service", "pkg/probesite", "pkg/allocator"},
-			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/loader", "pkg/service", "pkg/probesite", "pkg/allocator", "pkg/usdt"},
+			"pkg/python", "pkg/symbolize", "pkg/goheap", "pkg/jvm", "pkg/loader", "pkg/service", "pkg/probesite", "pkg/allocator", "pkg/usdt"},
 		"cmd": {"pkg", "web"},
 		// Tests of the whole, and the programs that tests profile.
 		"test":             {"pkg", "internal/target", "internal/fakepmu"},

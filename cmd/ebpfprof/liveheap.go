@@ -85,7 +85,7 @@ func (r *recording) withoutLive(ctx context.Context, why error) error {
 // follow begins to take samples. What it needs of r is open.
 func (l *liveHeap) follow(r *recording) {
 	if l != nil {
-		l.recorder = agent.NewHeapRecorder(r.recorder, l.event, r.allocs.Nested)
+		l.recorder = agent.NewHeapRecorder(r.recorder, l.event, func(s *loader.Sample) bool { return !r.allocs.Sample(s) })
 	}
 }
 

@@ -33,7 +33,7 @@ func (k *sampledKernel) ProbeSampled(pid int, file string, probes []loader.Sampl
 	return closer(func() { delete(k.probed, pid) }), nil
 }
 
-func (k *sampledKernel) AllocHits() (loader.AllocHits, error) { return loader.AllocHits{}, nil }
+func (k *sampledKernel) AllocHits(int) (loader.AllocHits, error) { return loader.AllocHits{}, nil }
 
 func (k *sampledKernel) CalibrateAllocs() (loader.HitCost, error) { return loader.HitCost{}, nil }
 

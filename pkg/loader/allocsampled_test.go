@@ -60,7 +60,7 @@ func TestHelperTellsFrees(t *testing.T) {
 	// The same run twice would draw other samples, so both are counted in one: hits of both probes, and of one alone.
 	s := open(t, Options{Events: []Event{AllocEvent(65536)}, Filter: Filter{Kind: FilterProcess}})
 	hits := func(names ...string) uint64 {
-		base, err := s.AllocHits()
+		base, err := s.AllocHits(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestHelperTellsFrees(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		h, err := s.AllocHits()
+		h, err := s.AllocHits(0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -315,6 +315,15 @@ type bpfProfSample struct {
 	Tag          uint16
 }
 
+type bpfProfSampled uint32
+
+const (
+	bpfProfSampledPROF_SAMPLED_REGISTER     bpfProfSampled = 63
+	bpfProfSampledPROF_SAMPLED_WEIGHT_SHIFT bpfProfSampled = 8
+	bpfProfSampledPROF_SAMPLED_WEIGHED      bpfProfSampled = 64
+	bpfProfSampledPROF_SAMPLED_STEPPED      bpfProfSampled = 128
+)
+
 type bpfProfTarget struct {
 	_          structs.HostLayout
 	StartTicks uint64
@@ -443,6 +452,8 @@ const (
 	bpfProgOffcpuSwitch    = "offcpu_switch"
 	bpfProgOffcpuVisit     = "offcpu_visit"
 	bpfProgOffcpuWake      = "offcpu_wake"
+	bpfProgSampledMulti    = "sampled_multi"
+	bpfProgSampledProbe    = "sampled_probe"
 	bpfProgTargetFork      = "target_fork"
 	bpfProgTargetFree      = "target_free"
 	bpfProgTraceEvent      = "trace_event"
@@ -463,6 +474,7 @@ const (
 	bpfVarTypeHeapWhat     = "type_heap_what"
 	bpfVarTypeRecord       = "type_record"
 	bpfVarTypeRow          = "type_row"
+	bpfVarTypeSampled      = "type_sampled"
 	bpfVarTypeVma          = "type_vma"
 	bpfVarTypeWait         = "type_wait"
 	bpfVarTypeWakers       = "type_wakers"
@@ -527,6 +539,8 @@ type bpfProgramSpecs struct {
 	OffcpuSwitch *ebpf.ProgramSpec `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.ProgramSpec `ebpf:"offcpu_visit"`
 	OffcpuWake   *ebpf.ProgramSpec `ebpf:"offcpu_wake"`
+	SampledMulti *ebpf.ProgramSpec `ebpf:"sampled_multi"`
+	SampledProbe *ebpf.ProgramSpec `ebpf:"sampled_probe"`
 	TargetFork   *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TargetFree   *ebpf.ProgramSpec `ebpf:"target_free"`
 	TraceEvent   *ebpf.ProgramSpec `ebpf:"trace_event"`
@@ -605,6 +619,7 @@ type bpfVariableSpecs struct {
 	TypeHeapWhat     *ebpf.VariableSpec `ebpf:"type_heap_what"`
 	TypeRecord       *ebpf.VariableSpec `ebpf:"type_record"`
 	TypeRow          *ebpf.VariableSpec `ebpf:"type_row"`
+	TypeSampled      *ebpf.VariableSpec `ebpf:"type_sampled"`
 	TypeVma          *ebpf.VariableSpec `ebpf:"type_vma"`
 	TypeWait         *ebpf.VariableSpec `ebpf:"type_wait"`
 	TypeWakers       *ebpf.VariableSpec `ebpf:"type_wakers"`
@@ -751,6 +766,7 @@ type bpfVariables struct {
 	TypeHeapWhat     *ebpf.Variable `ebpf:"type_heap_what"`
 	TypeRecord       *ebpf.Variable `ebpf:"type_record"`
 	TypeRow          *ebpf.Variable `ebpf:"type_row"`
+	TypeSampled      *ebpf.Variable `ebpf:"type_sampled"`
 	TypeVma          *ebpf.Variable `ebpf:"type_vma"`
 	TypeWait         *ebpf.Variable `ebpf:"type_wait"`
 	TypeWakers       *ebpf.Variable `ebpf:"type_wakers"`
@@ -777,6 +793,8 @@ type bpfPrograms struct {
 	OffcpuSwitch *ebpf.Program `ebpf:"offcpu_switch"`
 	OffcpuVisit  *ebpf.Program `ebpf:"offcpu_visit"`
 	OffcpuWake   *ebpf.Program `ebpf:"offcpu_wake"`
+	SampledMulti *ebpf.Program `ebpf:"sampled_multi"`
+	SampledProbe *ebpf.Program `ebpf:"sampled_probe"`
 	TargetFork   *ebpf.Program `ebpf:"target_fork"`
 	TargetFree   *ebpf.Program `ebpf:"target_free"`
 	TraceEvent   *ebpf.Program `ebpf:"trace_event"`
@@ -800,6 +818,8 @@ func (p *bpfPrograms) Close() error {
 		p.OffcpuSwitch,
 		p.OffcpuVisit,
 		p.OffcpuWake,
+		p.SampledMulti,
+		p.SampledProbe,
 		p.TargetFork,
 		p.TargetFree,
 		p.TraceEvent,
