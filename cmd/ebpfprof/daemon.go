@@ -118,6 +118,10 @@ func (d *daemon) open(c config.Config) (err error) {
 	return nil
 }
 
+// visitEvery is how often the daemon looks at threads that wait. Each look costs some 10 us for each of them, most of it to
+// walk its stack, and finds the same one in a thread that sleeps.
+const visitEvery = 5 * time.Second
+
 // openSampler loads the programs and enters the targets. Nothing fires before run.
 func (d *daemon) openSampler(all config.Config) error {
 	c := all.Sampling
@@ -140,7 +144,8 @@ func (d *daemon) openSampler(all config.Config) error {
 	d.waits.services = agent.NewServiceWaits(d.services.identity)
 	var lacking []server.KindStatus
 	d.sampler, events, lacking, err = openEvents(loader.Options{
-		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), AllocAccounts: allocAccounts, OffCPU: loader.OffCPU{Visited: d.waits.add},
+		Events: events, Filter: filter, Namespace: inode, RingBytes: int(c.Ring), AllocAccounts: allocAccounts,
+		OffCPU: loader.OffCPU{Visited: d.waits.add, Visit: min(visitEvery, time.Duration(c.Window))},
 	}, loader.Open)
 	if err != nil {
 		return err

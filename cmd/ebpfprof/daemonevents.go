@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ebpfprof/ebpfprof/pkg/agent"
 	"github.com/ebpfprof/ebpfprof/pkg/config"
@@ -11,17 +12,25 @@ import (
 	"github.com/ebpfprof/ebpfprof/pkg/server"
 )
 
+// daemonOffCPUMean is for which time of waiting the daemon samples one stack, unless the event says: it has hours to
+// sample in, and threads that wake every few milliseconds for nothing wait all the time.
+const daemonOffCPUMean = time.Second
+
 // chooseEvents returns the events of a configuration that this machine can sample, and as kinds with their problem those
 // that it cannot: a daemon that is asked for cache misses everywhere still profiles where there are no such counters.
 // allocPeriod is that of the event alloc without one of its own.
 //
 // Errors: wrong names, and that no event is left.
 func chooseEvents(c config.Sampling, allocPeriod uint64) (events []loader.Event, refused []server.KindStatus, err error) {
+	offCPU := loader.OffCPUEvent(daemonOffCPUMean)
 	var failed error
 	for i, name := range c.Events {
 		e, err := loader.ParseEvent(name, c.Frequency)
 		if err == nil && e.IsAlloc() && name == e.Name {
 			e = loader.AllocEvent(allocPeriod)
+		}
+		if name == offCPU.Name {
+			e = offCPU
 		}
 		why := err
 		if err == nil && (e.IsOffCPU() || e.IsAlloc()) {

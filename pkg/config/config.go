@@ -136,7 +136,7 @@ func Default() Config {
 		Listen: "127.0.0.1:9780",
 		Log:    Log{Level: "info", Format: "auto"},
 		Sampling: Sampling{
-			Frequency: 99, Events: []string{"cpu", "page-faults:100"}, Window: Duration(10 * time.Second),
+			Frequency: 99, Events: []string{"cpu", "page-faults:100", "off-cpu"}, Window: Duration(10 * time.Second),
 			UnwindBudget: 64 * mib, UnwindCache: "/var/cache/ebpfprof/unwind",
 		},
 		Memory: Memory{GoHeap: true, AllocBudget: 1, AllocPeriod: 512 << 10},
