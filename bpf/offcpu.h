@@ -287,6 +287,7 @@ static __always_inline void begin_wait(struct prof_scratch *s, struct prof_threa
 	t->begun = s->sample.time_ns;
 	if (bpf_ringbuf_output(&ring, &s->sample, size, wakeup_flags()))
 		t->begun = 1; /* lost: its end tells how much */
+	t->walk_ns = bpf_ktime_get_ns() - s->sample.time_ns;
 }
 
 static __always_inline void end_wait(struct prof_counters *c, struct prof_thread *t,
@@ -295,12 +296,22 @@ static __always_inline void end_wait(struct prof_counters *c, struct prof_thread
 	struct prof_wait rec = { .type = PROF_RECORD_WAIT,
 				 .tid = next->pid,
 				 .time_ns = t->begun,
-				 .ns = { blocked, queued },
 				 .probability = t->probability,
 				 .doing = t->doing,
 				 .waker_ns = config.wakers ? t->woken_ns : 0 };
-	u32 parts = !!blocked + !!queued;
+	u32 parts;
 
+	/* Who gives its CPU to others waits for them, and they began later by the walk: only waits that were chosen have
+	 * that, so it must not stand for others. */
+	if (t->doing == PROF_DOING_RUNQUEUE)
+		queued = elapsed(t->walk_ns, queued);
+	rec.ns[0] = blocked;
+	rec.ns[1] = queued;
+	parts = !!blocked + !!queued;
+	if (!parts) {
+		t->begun = 0;
+		return;
+	}
 	c->fired += parts;
 	if (t->verdict == VERDICT_UNDECIDED)
 		c->undecided += parts;

@@ -17,6 +17,7 @@ struct prof_thread {
 	struct prof_times times;
 	u64 checked; /* when verdict was asked for */
 	u64 mean_ns; /* of its waits, roughly */
+	u64 walk_ns; /* how long the walk of the present wait took */
 	u64 begun; /* time_ns of the record with the present wait's stack; 0: none was sent */
 	u32 probability; /* with which it was sent, of 65536 */
 	u8 pad[4];
