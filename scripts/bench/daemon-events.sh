@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # daemon-events.sh [ROUNDS [SECONDS]]: what page faults and off-CPU time add to the daemon on a busy web server: nginx with
 # a worker for each CPU under wrk, which keep all CPUs busy. In each round the daemon runs with each line of EVENTS (its
-# sampling.events), in an order that turns about. Per cent of the whole machine: the daemon's process (/proc) and its
-# programs (bpf_stats, which cost some themselves); and requests a second, which differ by some per cent from run to run.
+# sampling.events), in an order that turns about, after one run that is not counted and leaves the unwind tables on disk.
+# Per cent of the whole machine: the daemon's process (/proc) and its programs (bpf_stats, which cost some themselves, and
+# what off-CPU time's took at each switch); and requests a second, which differ by some per cent from run to run.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -39,12 +40,18 @@ echo 1 >/proc/sys/kernel/bpf_stats_enabled
 spent() {
 	local ns
 	ns=$(cat /proc/"$daemon"/fdinfo/* 2>/dev/null | awk '$1 == "run_time_ns:" { ns += $2 } END { print ns + 0 }')
-	awk -v ns="$ns" -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / tick, ns / 1e9 }' "/proc/$daemon/stat"
+	cat /proc/"$daemon"/task/*/schedstat | awk -v ns="$ns" '{ on += $1 } END { print on / 1e9, ns / 1e9 }'
+}
+
+# switching: nanoseconds and runs so far of its programs that have run most often, those of sched_switch.
+switching() {
+	cat /proc/"$daemon"/fdinfo/* 2>/dev/null | awk '$1 == "run_time_ns:" { ns = $2 } $1 == "run_cnt:" && $2 > most { most = $2; its = ns }
+		END { print its + 0, most + 0 }'
 }
 
 # measure NUMBER: one run of the daemon with a line of EVENTS.
 measure() {
-	local list rate before switches
+	local list rate before switches switching
 	list=$(tr ' ' '\n' <<<"${events[$1]}" | sed "s/.*/'&'/" | paste -sd,)
 	printf 'sampling: {events: [%s]}\n' "$list" >"$work/config.yaml"
 	"$ebpfprof" daemon --config "$work/config.yaml" --listen "$address" --store "$work/store$1" --unwind-cache "$work/unwind" \
@@ -53,14 +60,17 @@ measure() {
 	until curl -sf "http://$address/ready" >/dev/null; do sleep 0.05; done
 	sleep 2 # unwind tables
 	before=$(spent)
+	switching=$(switching)
 	switches=$(awk '/^ctxt/ { print $2 }' /proc/stat)
 	rate=$(wrk -t 1 -c 32 -d "${seconds}s" "http://$web/" | awk '/Requests\/sec/ { print $2 }')
 	switches=$(($(awk '/^ctxt/ { print $2 }' /proc/stat) - switches))
-	echo "$rate $before $(spent) $switches" >>"$work/result$1"
+	echo "$rate $before $(spent) $switches $switching $(switching)" >>"$work/result$1"
 	kill -TERM $daemon
 	wait $daemon || true
 }
 
+measure $((${#events[@]} - 1))
+rm "$work/result"*
 for ((round = 0; round < rounds; round++)); do
 	for ((i = 0; i < ${#events[@]}; i++)); do
 		measure $(((i + round) % ${#events[@]}))
@@ -69,7 +79,9 @@ done
 for ((i = 0; i < ${#events[@]}; i++)); do
 	awk -v name="${events[i]}" -v whole="$((seconds * $(nproc)))" -v seconds="$seconds" '
 		{ rate += $1; p = 100 * ($4 - $2) / whole; b = 100 * ($5 - $3) / whole; process += p; programs += b; switches += $6 / seconds
+			if ($10 > $8 && $10 - $8 > $6 / 2) { ns += $9 - $7; runs += $10 - $8 }
 			each = each sprintf(" %.3f", p + b) }
-		END { printf "%-28s %6.0f requests, %6.0f switches a second; process %.3f %% + programs %.3f %% = %.3f %% of the machine (each:%s)\n",
-			name, rate / NR, switches / NR, process / NR, programs / NR, (process + programs) / NR, each }' "$work/result$i"
+		END { printf "%-28s %6.0f requests, %6.0f switches a second; process %.3f %% + programs %.3f %% = %.3f %% of the machine (each:%s)%s\n",
+			name, rate / NR, switches / NR, process / NR, programs / NR, (process + programs) / NR, each,
+			runs ? sprintf("; %.0f ns a switch", ns / runs) : "" }' "$work/result$i"
 done
