@@ -86,7 +86,7 @@ func reasonOf(err error) string {
 }
 
 func (s HeapSummary) comments() []string {
-	comments := []string{"heap: inuse is of the end of the recording, alloc since each process began, both as of the last but one garbage collection"}
+	comments := []string{"heap: inuse is of the last reading, alloc since each process began, both as of the last but one garbage collection"}
 	comments = append(comments, s.notes...)
 	for _, w := range s.Without {
 		comments = append(comments, fmt.Sprintf("no heap of process %d (%s): %s", w.PID, w.Comm, w.Reason))

@@ -86,7 +86,8 @@ func TestKinds(t *testing.T) {
 	server := &pyroscope.Server{Rules: strict()}
 	e := newExporter(t, export.Options{URL: serve(t, server).URL})
 	for kind, want := range map[string]string{
-		"cpu": "process_cpu", "off_cpu": "off_cpu", "alloc": "memory", "heap": "memory", "L1-dcache-loads": "L1_dcache_loads",
+		"cpu": "process_cpu", "off_cpu": "off_cpu", "alloc": "memory", "heap": "memory",
+		"alloc_space": "memory", "inuse_space": "memory", "L1-dcache-loads": "L1_dcache_loads",
 	} {
 		iv := interval(kind, time.Now(), 1, 1)
 		p := iv.Windows[0].Profile
