@@ -58,6 +58,8 @@ type recording struct {
 	child    *child
 	progress *progress
 	started  time.Time
+
+	before, after agent.Footing // of the targets, at start and end; nil: not read
 }
 
 // run samples, writes, and returns the exit code as an error.
@@ -175,6 +177,7 @@ func (r *recording) start() error {
 		}
 	}
 	r.prepare()
+	r.before = r.footing()
 	r.started = time.Now()
 	if err := r.sampler.Start(); err != nil {
 		if r.child != nil {
@@ -258,6 +261,7 @@ func (r *recording) wait(ctx context.Context, signals <-chan os.Signal, read <-c
 		}
 		r.allocs.stop()
 		r.sampler.Stop()
+		r.after = r.footing()
 		duration := time.Since(r.started)
 		return duration, <-read
 	}
@@ -308,6 +312,7 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 				s.OffCPU.Wakers = (*agent.WakersSummary)(new(r.sampler.Wakers()))
 			}
 		}
+		s.Growth = r.growth(i, stacks[i].Value)
 		if e.IsAlloc() || e.IsHeap() {
 			s.Alloc = r.allocs.summary(e, stacks[i].Objects)
 		}
@@ -321,6 +326,7 @@ func (r *recording) finish(duration time.Duration, signals <-chan os.Signal, hea
 	}
 	failed = errors.Join(failed, r.writeSummary(summary))
 	if !r.quiet {
+		reportGrowth(summary)
 		r.report(summary, counters)
 	}
 	var none error

@@ -74,6 +74,8 @@ type EventSummary struct {
 	Alloc *AllocSummary `json:"alloc,omitempty"`
 	// LiveHeap is of the event heap, of programs that are not Go's.
 	LiveHeap *LiveHeapSummary `json:"live_heap,omitempty"`
+	// Growth is of the event page-faults.
+	Growth *GrowthSummary `json:"growth,omitempty"`
 	// Guessed counts samples with a frame that was taken by its frame pointer, for lack of a rule.
 	Guessed uint64 `json:"guessed"`
 }
