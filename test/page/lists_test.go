@@ -3,6 +3,7 @@ package page_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +43,12 @@ func testTable(t *testing.T, browser context.Context, w *world) {
 	}
 	if first := shareOf(t, b.cells(5)[0]); first != 100 {
 		t.Errorf("the first by total has %v %%", first)
+	}
+	b.click(".thead button", "Function")
+	b.wait("sorted by name", `document.querySelector('[aria-sort=ascending]').textContent.startsWith('Function')`)
+	b.settle()
+	if names := eval[[]string](b, `[...document.querySelectorAll('.row .fn > bdi.name')].map((e) => e.textContent)`); len(names) < 5 || !slices.IsSorted(names) {
+		t.Errorf("by name: %q", names)
 	}
 	b.click(".row .name", "compress_body")
 	b.wait("details", `document.querySelector('.details h2').textContent.includes('compress_body')`)

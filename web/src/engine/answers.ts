@@ -47,7 +47,7 @@ export async function table(core: Core, view: View, sort: Sort, limit: number): 
     diff: (f) => Math.abs(by.total[f]! - by.baseTotal[f]! * g.scale), diffSelf: (f) => Math.abs(by.self[f]! - by.baseSelf[f]! * g.scale),
   };
   const value = key[sort] ?? key.self;
-  rows.sort((a, b) => value(b) - value(a) || by.total[b]! - by.total[a]! || compare(model.name(a), model.name(b)));
+  rows.sort((a, b) => value(b) - value(a) || (sort === 'name' ? 0 : by.total[b]! - by.total[a]!) || compare(model.name(a), model.name(b)));
   return {
     functions: rows.length, whole: g.tree.total[0][0]!, baseWhole: g.tree.total[1][0]! * g.scale, frames: null as unknown as Frames,
     type: g.sides[0]!.samples.about.types[g.sides[0]!.type]!,
