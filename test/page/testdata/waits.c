@@ -19,7 +19,7 @@ static int answers[2];
 
 static void rest(long ms)
 {
-	struct timespec t = {.tv_nsec = ms * 1000000};
+	struct timespec t = { .tv_nsec = ms * 1000000 };
 
 	nanosleep(&t, NULL);
 }
@@ -80,7 +80,7 @@ static void *answer(void *none)
 int main(int argc, char **argv)
 {
 	time_t end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 60);
-	void *(*threads[])(void *) = {idle, ask, answer};
+	void *(*threads[])(void *) = { idle, ask, answer };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (pipe(answers))
