@@ -91,7 +91,9 @@ func testStill(t *testing.T, browser context.Context, w *world) {
 func testFirst(t *testing.T, browser context.Context, w *world) {
 	b := show(t, browser, w, window{}, q())
 	paint := eval[float64](b, `performance.getEntriesByName('first-contentful-paint')[0].startTime`)
-	bytes := eval[float64](b, `performance.getEntries().filter((e) => e.encodedBodySize && (e.entryType === 'navigation' || /assets/.test(e.name))).reduce((n, e) => n + e.encodedBodySize, 0)`)
+	// The worker asks for the page's own script again, and gets it from the cache.
+	bytes := eval[float64](b, `[...new Map(performance.getEntries().filter((e) => e.encodedBodySize && (e.entryType === 'navigation' || /assets/.test(e.name)))
+  .map((e) => [e.name, e.encodedBodySize])).values()].reduce((n, size) => n + size, 0)`)
 	t.Logf("first paint after %.0f ms, %.1f KB of page, style and scripts", paint, bytes/1000)
 	if bytes > 60<<10 || bytes < 10_000 {
 		t.Errorf("the page is %v bytes, want at most 60 KiB", bytes)
