@@ -85,7 +85,7 @@ func (r *recording) withoutLive(ctx context.Context, why error) error {
 // follow begins to take samples. What it needs of r is open.
 func (l *liveHeap) follow(r *recording) {
 	if l != nil {
-		l.recorder = agent.NewHeapRecorder(r.recorder, l.event, func(s *loader.Sample) bool { return !r.allocs.Sample(s) })
+		l.recorder = agent.NewHeapRecorder(r.recorder, r.sampler, l.event, func(s *loader.Sample) bool { return !r.allocs.Sample(s) })
 	}
 }
 
@@ -113,12 +113,10 @@ func (r *recording) endLive(duration time.Duration, counters []loader.Counters, 
 	if l == nil {
 		return nil
 	}
-	known := map[loader.HeapID]bool{}
-	err := r.sampler.LiveAllocs(func(id loader.HeapID, _ int) bool { known[id] = true; return false })
+	untold, err := l.recorder.Settle()
 	if err != nil {
 		return err
 	}
-	untold := l.recorder.Settle(func(id loader.HeapID) bool { return known[id] })
 	l.result = l.recorder.Report(duration, untold, r.comments(counters, l.event))
 	c := &counters[l.event]
 	if n := l.result.Summary.UnlistedSites; n > 0 {

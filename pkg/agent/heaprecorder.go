@@ -29,6 +29,10 @@ type HeapRecorder struct {
 	start  time.Time     // begin, by the wall
 	last   time.Duration // of what was told
 	nested func(*loader.Sample) bool
+	kernel HeapKernel
+
+	gone  map[int]time.Duration // processes that left memory behind in the kernel's map, and when
+	swept time.Duration
 
 	sites     map[sampleKey]*heapSite
 	list      []*heapSite // in the order of their first samples
@@ -71,11 +75,16 @@ const (
 	maxLives     = 512 << 10 // twice what the kernel side has room for: of processes that ended, too
 )
 
+// A HeapKernel knows what was sampled and not freed: a *loader.Sampler.
+type HeapKernel interface {
+	LiveAllocs(f func(id loader.HeapID, pid int) (forget bool)) error
+}
+
 // NewHeapRecorder returns a recorder of the event with a number. nested, if not nil, reports samples that are an allocator's
 // own calls, which are left out.
-func NewHeapRecorder(r *Recorder, event int, nested func(*loader.Sample) bool) *HeapRecorder {
+func NewHeapRecorder(r *Recorder, k HeapKernel, event int, nested func(*loader.Sample) bool) *HeapRecorder {
 	return &HeapRecorder{
-		Recorder: r, event: event, nested: nested,
+		Recorder: r, kernel: k, event: event, nested: nested, gone: map[int]time.Duration{},
 		sites: map[sampleKey]*heapSite{}, processes: map[processKey]*heapProcess{}, lives: map[loader.HeapID]liveAlloc{},
 		timeline: newHeapTimeline(),
 	}
@@ -201,6 +210,7 @@ func (h *HeapRecorder) leave(n loader.HeapNote, exec bool) {
 	if p == nil {
 		return
 	}
+	h.gone[n.PID] = n.At
 	if exec {
 		p.first = n.At
 	} else {
@@ -225,16 +235,38 @@ func (h *HeapRecorder) leave(n loader.HeapNote, exec bool) {
 	}
 }
 
+// sweepInterval is how often room in the kernel's map that processes left behind is given back.
+const sweepInterval = 5 * time.Second
+
+// Tick is called between two drains of the ring.
+func (h *HeapRecorder) Tick() {
+	h.Recorder.Tick()
+	if len(h.gone) == 0 || h.last < h.swept+sweepInterval {
+		return
+	}
+	h.swept = h.last
+	// If it fails, there is less room, and what finds none is counted.
+	_ = h.kernel.LiveAllocs(func(id loader.HeapID, pid int) bool {
+		at, gone := h.gone[pid]
+		return gone && id.Time < at
+	})
+	clear(h.gone)
+}
+
 // Settle ends the recording: of what the kernel does not know any more, the free was not told. It returns how many that
 // are: their lifetimes are not known.
-func (h *HeapRecorder) Settle(known func(loader.HeapID) bool) (missing int) {
+func (h *HeapRecorder) Settle() (missing int, err error) {
+	known := map[loader.HeapID]bool{}
+	if err := h.kernel.LiveAllocs(func(id loader.HeapID, _ int) bool { known[id] = true; return false }); err != nil {
+		return 0, err
+	}
 	for id, a := range h.lives {
-		if known(id) {
+		if known[id] {
 			continue
 		}
 		missing++
 		delete(h.lives, id)
 		h.change(a.site, h.at(h.last), -int64(a.weight), -a.objects)
 	}
-	return missing
+	return missing, nil
 }

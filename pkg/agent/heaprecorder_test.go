@@ -13,9 +13,22 @@ import (
 // A heapScript feeds a recorder with allocations of one process, at sites that are addresses of the unknown.
 type heapScript struct {
 	*HeapRecorder
-	t     *testing.T
-	begin time.Duration
-	n     int
+	t      *testing.T
+	kernel *heapKernel
+	begin  time.Duration
+	n      int
+}
+
+// A heapKernel knows allocations, and whose they are.
+type heapKernel struct{ known map[loader.HeapID]int }
+
+func (k *heapKernel) LiveAllocs(f func(loader.HeapID, int) bool) error {
+	for id, pid := range k.known {
+		if f(id, pid) {
+			delete(k.known, id)
+		}
+	}
+	return nil
 }
 
 const scriptPID = 7
@@ -27,9 +40,10 @@ func newHeapScript(t *testing.T) *heapScript {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
-	h := NewHeapRecorder(r, 0, nil)
+	k := &heapKernel{known: map[loader.HeapID]int{}}
+	h := NewHeapRecorder(r, k, 0, nil)
 	h.Begin()
-	return &heapScript{HeapRecorder: h, t: t, begin: h.begin}
+	return &heapScript{HeapRecorder: h, t: t, begin: h.begin, kernel: k}
 }
 
 // alloc is an allocation of so many bytes, at a time from the begin.
@@ -126,7 +140,7 @@ func TestSitesThatFreeAreNoLeaks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newHeapScript(t)
-			s.lives(all, 20000, rand.New(rand.NewPCG(1, 2)), life)
+			s.lives(all, 8000, rand.New(rand.NewPCG(1, 2)), life)
 			if r := s.report(all); len(r.History.Leaks) > 0 {
 				t.Errorf("%+v", r.History.Leaks)
 			}
@@ -226,10 +240,33 @@ func TestHeapSettles(t *testing.T) {
 	s.Heap(loader.HeapNote{What: loader.HeapFailed, ID: s.alloc(0, 50, time.Second), At: s.begin + time.Second})
 	s.Heap(loader.HeapNote{What: loader.HeapReused, ID: s.alloc(0, 60, time.Second), At: s.begin + 2*time.Second})
 	s.Heap(loader.HeapNote{What: loader.HeapFull, ID: s.alloc(0, 70, time.Second), At: s.begin + time.Second})
-	missing := s.Settle(func(id loader.HeapID) bool { return id == a })
+	s.kernel.known[a] = scriptPID
+	missing, err := s.Settle()
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := s.Report(2*time.Second, missing, nil)
 	if missing != 1 || r.Summary.InuseBytes != 1000 || r.Summary.FreesUntold != 1 || r.Summary.FailedCalls != 1 || r.Summary.FreedUnseen != 1 || r.Summary.Untracked != 1 {
 		t.Errorf("%d missing, %+v", missing, r.Summary)
+	}
+}
+
+// What a process had when it ended, or became another program, makes room in the kernel.
+func TestHeapSweeps(t *testing.T) {
+	s := newHeapScript(t)
+	old, other := s.alloc(0, 1000, time.Second), loader.HeapID{TID: 8, Time: 1}
+	s.Heap(loader.HeapNote{What: loader.HeapExec, PID: scriptPID, StartNs: 1, At: s.begin + 2*time.Second})
+	fresh := s.alloc(0, 1000, 3*time.Second)
+	s.kernel.known = map[loader.HeapID]int{old: scriptPID, fresh: scriptPID, other: 8}
+	s.swept = s.begin
+	s.Tick()
+	if len(s.kernel.known) != 3 {
+		t.Errorf("swept too soon: %v", s.kernel.known)
+	}
+	s.alloc(0, 1000, 6*time.Second)
+	s.Tick()
+	if _, there := s.kernel.known[old]; there || len(s.kernel.known) != 2 {
+		t.Errorf("%v", s.kernel.known)
 	}
 }
 
