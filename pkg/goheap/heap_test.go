@@ -162,7 +162,8 @@ func TestHeap(t *testing.T) {
 }
 
 // TestHeapUnderLoad: what is published only grows, so what is read lies between what
-// the program says before and after.
+// the program says before and after. A reading that found no quiet moment may have a record as it
+// was in between two of its numbers, and says so: hardly any may be like that.
 func TestHeapUnderLoad(t *testing.T) {
 	for _, version := range versions() {
 		t.Run(version, func(t *testing.T) {
@@ -184,8 +185,8 @@ func TestHeapUnderLoad(t *testing.T) {
 				after := parseText(t, x.profile("allocs", 1))
 				for k, g := range got {
 					lo, hi := before[k], after[k]
-					if g.allocs < lo.allocs || g.allocs > hi.allocs || g.allocBytes < lo.allocBytes || g.allocBytes > hi.allocBytes ||
-						g.frees < lo.frees || g.frees > hi.frees || g.freeBytes < lo.freeBytes || g.freeBytes > hi.freeBytes {
+					if h.Settled && (g.allocs < lo.allocs || g.allocs > hi.allocs || g.allocBytes < lo.allocBytes || g.allocBytes > hi.allocBytes ||
+						g.frees < lo.frees || g.frees > hi.frees || g.freeBytes < lo.freeBytes || g.freeBytes > hi.freeBytes) {
 						t.Errorf("%s: %v, the program says %v before and %v after (%v)", k, g, lo, hi, h.Stats)
 					}
 					if lo != hi {
