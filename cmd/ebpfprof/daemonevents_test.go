@@ -33,6 +33,16 @@ func TestChooseEvents(t *testing.T) {
 	}
 }
 
+// The daemon samples fewer waits than a recording, unless it is told.
+func TestChooseOffCPU(t *testing.T) {
+	for name, want := range map[string]uint64{"off-cpu": 1e9, "off-cpu:5000000": 5e6} {
+		events, _, err := chooseEvents(config.Sampling{Frequency: 49, Events: []string{name}})
+		if err != nil || len(events) != 1 || !events[0].IsOffCPU() || events[0].Period != want {
+			t.Errorf("%s: %+v, %v", name, events, err)
+		}
+	}
+}
+
 // A kernel without what off-cpu needs samples the rest, and another failure is none of off-cpu's.
 func TestOpenEvents(t *testing.T) {
 	lacking := fmt.Errorf("%w: load program offcpu_visit", loader.ErrKernel)
