@@ -36,7 +36,7 @@ func TestChooseEvents(t *testing.T) {
 // The daemon samples fewer waits than a recording, unless it is told.
 func TestChooseOffCPU(t *testing.T) {
 	for name, want := range map[string]uint64{"off-cpu": 1e9, "off-cpu:5000000": 5e6} {
-		events, _, err := chooseEvents(config.Sampling{Frequency: 49, Events: []string{name}})
+		events, _, err := chooseEvents(config.Sampling{Frequency: 49, Events: []string{name}}, 0)
 		if err != nil || len(events) != 1 || !events[0].IsOffCPU() || events[0].Period != want {
 			t.Errorf("%s: %+v, %v", name, events, err)
 		}
