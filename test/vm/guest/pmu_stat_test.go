@@ -113,12 +113,13 @@ func TestPMUStatTargets(t *testing.T) {
 				defer close(ended)
 				ended <- stat(t, over, args...)
 			}()
-			if kind == "process" {
-				// Its counters are on no CPU while it waits, but they are open.
-				awaitCounters(t, len(pmuEvents()))
-			} else {
-				awaitSampling(t, idLLCMisses, 2)
+			// The counters of what waits are on no CPU, but they are open: one for each CPU, or for
+			// the process. Each was tried before, one after the other.
+			counters := len(pmuEvents())
+			if kind != "process" {
+				counters *= 2
 			}
+			awaitCounters(t, counters)
 			for _, w := range running {
 				w.begin(t)
 			}
@@ -178,7 +179,7 @@ func TestPMUStatMultiplexed(t *testing.T) {
 			defer close(ended)
 			ended <- stat(t, over, "-e", "task-clock", "-a", "--per", "process")
 		}()
-		awaitSampling(t, idLLCMisses, 1)
+		awaitCounters(t, 2*(len(pmuEvents())+1))
 		w.begin(t)
 		w.wait(t)
 		close(over)
