@@ -102,6 +102,8 @@ export class TimelinePanel implements Panel {
       try {
         lane.data = await api.timeline({ kind: lane.kind, service: lane.service, from: api.seconds(range[0]), to: api.seconds(range[1]), buckets }, abort.signal);
         setText(lane.note, this.noteOf(lane));
+        // A service that is read and has nothing is none of that runtime's: it has no lane, not one at zero.
+        lane.el.hidden = lane.kind !== s.kind && !lane.data.values.some((v) => v) && this.kinds().some((k) => k.name === lane.kind && k.live === false);
       } catch (e) {
         if (abort.signal.aborted) return;
         setText(lane.note, e instanceof Error ? e.message : String(e));
