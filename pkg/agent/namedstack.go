@@ -17,6 +17,7 @@ const unseenMarker = "[no stack sampled]"
 type namedStack struct {
 	places     []*place // leaf first
 	marker     string   // at its root; "" for a complete stack
+	unseen     bool     // no sample tells it
 	end        loader.End
 	frames     int // addresses
 	symbolized int // of these with a name
@@ -34,6 +35,7 @@ func (v *view) read(id uint32, places []*place, buf []*place) namedStack {
 		out.places = append(out.places, p)
 		last, root = v.nodes[at].frame, p.root
 		if p.gap {
+			out.unseen = out.unseen || v.nodes[at].frame.index() == unseenIndex
 			continue
 		}
 		out.frames++
@@ -53,6 +55,9 @@ func (v *view) read(id uint32, places []*place, buf []*place) namedStack {
 
 // reason says why a stack is not complete; "" when it is.
 func (st namedStack) reason() string {
+	if st.unseen {
+		return "not_sampled"
+	}
 	if st.end.Complete() {
 		return ""
 	}

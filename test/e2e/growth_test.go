@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ const grower = `
 import mmap, time
 m = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 m.madvise(mmap.MADV_NOHUGEPAGE)
+print("ready", flush=True)
 time.sleep(2)
 for i in range(0, 64 << 20, 4096):
     m[i] = 1
@@ -26,10 +28,17 @@ time.sleep(100)
 func TestGrowth(t *testing.T) {
 	needRoot(t)
 	cmd := exec.Command("python3", "-c", grower)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("python3 says %q: %v", line, err)
+	}
 	type growth struct {
 		GrownBytes   int64    `json:"grown_bytes"`
 		FaultedBytes int64    `json:"faulted_bytes"`
