@@ -38,7 +38,8 @@ func TestOffCPUSleeping(t *testing.T) {
 	}
 	r.lasted(t, 4, r.offCPU.States["interruptible"].Exact/2)
 	near(t, "seconds in all states", r.offCPU.Exact+r.offCPU.Run, r.offCPU.States["interruptible"].Exact, 0.02)
-	near(t, "seconds in stacks", r.offCPU.Stacks, r.offCPU.Exact, 0.05)
+	// The first and the last visit are of parts of a second, which may be too short for a sample.
+	near(t, "seconds in stacks", r.offCPU.Stacks, r.offCPU.Exact, 0.15)
 	if r.count(func(s stack) bool { return s.has("(anon_)?pipe_read|pipe_wait(_readable)?") }) == 0 {
 		t.Errorf("no stack in pipe_read: %v", r.stacks)
 	}
