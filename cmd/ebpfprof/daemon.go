@@ -288,6 +288,7 @@ func (s starting) Start() error {
 func (d *daemon) isReady() {
 	close(d.sampling)
 	d.ready.Store(true)
+	setPriority(daemonNice)
 	address := d.listener.Addr().String()
 	d.log.Info("ready", "page", "http://"+address+"/", "seconds", time.Since(d.started).Round(time.Millisecond).Seconds())
 	if err := d.notify.ready("profiling; page at http://" + address + "/"); err != nil {

@@ -56,7 +56,7 @@ func runDaemon(ctx context.Context, c config.Config, load func() (config.Config,
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, unix.SIGHUP)
 	defer signal.Stop(hup)
-	raisePriority()
+	setPriority(startNice)
 	d, err := openDaemon(c, load)
 	if err != nil {
 		return daemonError(err)
